@@ -1,0 +1,169 @@
+"""Settings in force: argument > environment > config file > default.
+
+Comes in: keyword arguments of configure() and start_session(), the environment,
+``$XDG_CONFIG_HOME/agent-trace/config.toml``. Goes out: one frozen `Settings`. Read once when the pipeline is set up,
+never per span.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import unquote
+
+from agent_trace_otel.errors import UsageError
+
+DEFAULT_TRACE_DIR = ".agent-traces"
+_FALSE = frozenset({"0", "false", "no", "off"})
+_TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every switch. The README's table of environment variables lists the same names."""
+
+    trace_dir: Path = Path(DEFAULT_TRACE_DIR)
+    """AGENT_TRACE_DIR. Absolute: a program that changes its directory keeps its folder."""
+    redact: bool = True
+    """AGENT_TRACE_REDACT=0 turns it off."""
+    capture_content: bool = True
+    """AGENT_TRACE_CAPTURE_CONTENT=false or OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=NO_CONTENT."""
+    trace_per: Literal["session", "turn"] = "session"
+    """AGENT_TRACE_TRACE_PER."""
+    endpoint: str | None = None
+    """AGENT_TRACE_OTLP_ENDPOINT: a base URL, or a full one that ends in /v1/traces or /v2/trace/otlp."""
+    otel_endpoint: str | None = None
+    """The full URL that the standard OTEL_EXPORTER_OTLP_* variables name."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """AGENT_TRACE_OTLP_HEADERS, ``k=v,k2=v2`` as in OTEL_EXPORTER_OTLP_HEADERS."""
+    max_value_bytes: int = 16 * 1024
+    """AGENT_TRACE_MAX_VALUE: a longer value is cut in events.ndjson, whole in spans.jsonl."""
+    exit_timeout: float = 2.0
+    """AGENT_TRACE_EXIT_TIMEOUT: seconds that sending may hold up the program's exit."""
+    sending: bool = True
+    """False if OTEL_TRACES_EXPORTER or OTEL_SDK_DISABLED turns sending off."""
+    protocol: str = "http/protobuf"
+    """OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL as given; anything but http/protobuf is warned about once."""
+
+
+def load(environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:  # noqa: ANN401 - checked by Settings
+    """Return the settings in force.
+
+    Args:
+        environ: environment variables, the process's own by default.
+        arguments: fields of `Settings`; None means not given.
+
+    Raises:
+        UsageError: a value can't be understood; names the variable or key and what it takes.
+    """
+    env = os.environ if environ is None else environ
+    values = {**_from_file(config_file(env)), **_from_environment(env)}
+    values.update({name: value for name, value in arguments.items() if value is not None})
+    values["trace_dir"] = Path(values.get("trace_dir", DEFAULT_TRACE_DIR)).expanduser().absolute()
+    return Settings(**values)
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """Return where the config file is looked for (XDG Base Directory Specification)."""
+    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".config")
+    return Path(home) / "agent-trace" / "config.toml"
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{path}: {error}"
+        raise UsageError(msg) from None
+    otlp = table.get("otlp", {})
+    values = {name: table[name] for name in ("trace_dir", "redact", "capture_content", "trace_per") if name in table}
+    if isinstance(otlp, dict):
+        values.update({name: otlp[name] for name in ("endpoint", "headers") if name in otlp})
+    kinds = {"redact": bool, "capture_content": bool, "headers": dict}
+    for name, value in values.items():
+        if not isinstance(value, kinds.get(name, str)):
+            msg = f"{path}: {name} is not a {kinds.get(name, str).__name__}"
+            raise UsageError(msg)
+    return values
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if env.get("AGENT_TRACE_DIR"):
+        values["trace_dir"] = env["AGENT_TRACE_DIR"]
+    for field_name, name in (("redact", "AGENT_TRACE_REDACT"), ("capture_content", "AGENT_TRACE_CAPTURE_CONTENT")):
+        if env.get(name):
+            values[field_name] = _boolean(name, env[name])
+    if env.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").strip().upper() == "NO_CONTENT":
+        values.setdefault("capture_content", False)
+    if env.get("AGENT_TRACE_TRACE_PER"):
+        values["trace_per"] = _choice("AGENT_TRACE_TRACE_PER", env["AGENT_TRACE_TRACE_PER"], ("session", "turn"))
+    if env.get("AGENT_TRACE_OTLP_ENDPOINT"):
+        values["endpoint"] = env["AGENT_TRACE_OTLP_ENDPOINT"]
+    if env.get("AGENT_TRACE_OTLP_HEADERS"):
+        values["headers"] = parse_headers(env["AGENT_TRACE_OTLP_HEADERS"])
+    if env.get("AGENT_TRACE_MAX_VALUE"):
+        values["max_value_bytes"] = int(_number("AGENT_TRACE_MAX_VALUE", env["AGENT_TRACE_MAX_VALUE"]))
+    if env.get("AGENT_TRACE_EXIT_TIMEOUT"):
+        values["exit_timeout"] = _number("AGENT_TRACE_EXIT_TIMEOUT", env["AGENT_TRACE_EXIT_TIMEOUT"])
+    values.update(_from_otel_environment(env))
+    return values
+
+
+def _from_otel_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    """Read the standard variables (OpenTelemetry specification, SDK environment variables and OTLP exporter)."""
+    values: dict[str, Any] = {}
+    exporters = {name.strip() for name in env.get("OTEL_TRACES_EXPORTER", "").split(",") if name.strip()}
+    disabled = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    values["sending"] = not disabled and (not exporters or "otlp" in exporters)
+    if env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        values["otel_endpoint"] = env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+    elif env.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        values["otel_endpoint"] = env["OTEL_EXPORTER_OTLP_ENDPOINT"].rstrip("/") + "/v1/traces"
+    protocol = env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or env.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    if protocol:
+        values["protocol"] = protocol.strip().lower()
+    return values
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """Read ``k=v,k2=v2`` with percent-encoded values (OTLP exporter specification, W3C Baggage form)."""
+    pairs = (part.partition("=") for part in text.split(",") if "=" in part)
+    return {key.strip().lower(): unquote(value.strip()) for key, _, value in pairs}
+
+
+def _boolean(name: str, text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered not in _TRUE | _FALSE:
+        msg = f"{name}={text!r}: expected true or false"
+        raise UsageError(msg)
+    return lowered in _TRUE
+
+
+def _choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text.strip().lower() not in choices:
+        msg = f"{name}={text!r}: expected one of {', '.join(choices)}"
+        raise UsageError(msg)
+    return text.strip().lower()
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        msg = f"{name}={text!r}: expected a number that is not negative"
+        raise UsageError(msg)
+    return cast("float", number)

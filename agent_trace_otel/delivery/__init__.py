@@ -1,0 +1,1 @@
+"""Spans on their way to a back end over OTLP/HTTP."""

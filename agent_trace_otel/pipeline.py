@@ -1,0 +1,278 @@
+"""Provider, processor and exporters, set up: where our spans come from and where they go.
+
+`configure` makes the choice explicit. Without it, `tracer` follows three rules: a global SDK provider gets our processor
+once and its tracers are used; none is there: a private provider serves sessions until a global one appears; no session
+and no provider: there is no tracer, and nothing is imported, made or written.
+
+Called by `spans` (for a tracer) and by users (`configure`). The SDK is imported only when a provider is needed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace as trace_api
+
+from agent_trace_otel import config, guard, identity
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.trace import Tracer
+
+    from agent_trace_otel.processor import SessionSpanProcessor
+    from agent_trace_otel.redact import Redactor
+
+SCOPE_NAME = "agent_trace_otel"
+
+
+@dataclass(slots=True)
+class _State:
+    """What this process has set up."""
+
+    private: TracerProvider | None = None
+    settings: config.Settings | None = None
+    redact: bool | Redactor | None = None
+    bound_to: object = None
+    tracer: Tracer | None = None
+    environment_read: bool = False
+
+
+_state = _State()
+_lock = threading.RLock()
+_joined: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def configure(  # noqa: PLR0913 - one argument a setting
+    *,
+    trace_dir: str | os.PathLike[str] | None = None,
+    redact: bool | Redactor | None = None,
+    capture_content: bool | None = None,
+    endpoint: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    service_name: str | None = None,
+) -> TracerProvider:
+    """Set up recording, and sending if an endpoint is named, for the whole process.
+
+    A global SDK provider that is already there stays: our processor is added to it, and it sends only if ``endpoint``
+    (or AGENT_TRACE_OTLP_ENDPOINT, or the config file) asks for it, since the provider has exporters of its own.
+    Otherwise a new provider becomes the global one.
+
+    Args:
+        trace_dir: where session folders go; default AGENT_TRACE_DIR, else ``.agent-traces`` in the current directory.
+        redact: False writes and sends values as they are; a `Redactor` brings rules of the user's own.
+        capture_content: False leaves out prompts, arguments and results.
+        endpoint: OTLP/HTTP base URL such as ``http://localhost:4318``, or a full URL ending in /v1/traces.
+        headers: sent with every request, such as ``{"x-api-key": "..."}``.
+        service_name: the resource's service.name; default OTEL_SERVICE_NAME.
+
+    Returns:
+        The provider in use.
+
+    Raises:
+        UsageError: a setting can't be understood.
+
+    Example:
+        agent_trace_otel.configure(endpoint="http://localhost:4318")
+    """
+    settings = config.load(
+        trace_dir=None if trace_dir is None else Path(trace_dir),
+        redact=redact if isinstance(redact, bool) else None,
+        capture_content=capture_content,
+        endpoint=endpoint,
+        headers=headers,
+    )
+    with _lock:
+        _state.settings, _state.redact = settings, redact
+        provider = _global_provider()
+        if provider is None:
+            provider = _state.private or _new_provider(settings, service_name)
+            trace_api.set_tracer_provider(provider)
+        else:
+            _join(provider, settings)
+        _bind(provider)
+        return provider
+
+
+def tracer(*, service_name: str | None = None, needed: bool = False) -> Tracer | None:
+    """Return the tracer our spans come from, None when nothing is to be traced.
+
+    Args:
+        service_name: the resource's service.name, should a private provider have to be made.
+        needed: True makes a private provider where there is none (a session is being opened).
+    """
+    provider = trace_api.get_tracer_provider()
+    if provider is _state.bound_to:
+        return _state.tracer
+    if hasattr(provider, "add_span_processor"):
+        with _lock:
+            if provider is not _state.private:
+                _join(provider, _settings())
+            return _bind(provider)
+    if _state.private is not None:
+        return _state.tracer
+    if not needed and not _joins_parent_process():
+        return None
+    with _lock:
+        if _state.private is None:
+            _state.private = _new_provider(_settings(), service_name)
+        return _bind(_state.private)
+
+
+def settings() -> config.Settings:
+    """Return the settings in force."""
+    with _lock:
+        return _settings()
+
+
+def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:
+    """Tell the processors of a span event now; without one it is told when its span ends."""
+    if _state.tracer is not None:
+        from agent_trace_otel import processor
+
+        processor.announce_event(span_id, name, attributes, time_ns)
+
+
+def force_flush(timeout: float = 10.0) -> bool:
+    """Send what waits to be sent; False if that took longer than ``timeout`` seconds or failed."""
+    provider: Any = _state.bound_to
+    return provider is None or provider.force_flush(int(timeout * 1000)) is not False
+
+
+def _bind(provider: Any) -> Tracer:  # noqa: ANN401 - any provider with the SDK's interface
+    from agent_trace_otel import __version__
+
+    _joins_parent_process()
+    _state.tracer = provider.get_tracer(SCOPE_NAME, __version__)
+    _state.bound_to = provider if provider is trace_api.get_tracer_provider() else None
+    return _state.tracer  # type: ignore[return-value]
+
+
+def _global_provider() -> Any:  # noqa: ANN401 - any provider with the SDK's interface
+    """Return the global provider if there is one that takes processors."""
+    provider = trace_api.get_tracer_provider()
+    return provider if hasattr(provider, "add_span_processor") else None
+
+
+def _settings() -> config.Settings:
+    if _state.settings is None:
+        try:
+            _state.settings = config.load()
+        except Exception as error:  # noqa: BLE001 - a bad variable must not stop a traced program
+            guard.report("use the settings, so the defaults hold", error)
+            _state.settings = config.load({})
+    return _state.settings
+
+
+def _joins_parent_process() -> bool:
+    """Adopt the session that a parent process named in the environment; read once."""
+    if not _state.environment_read:
+        _state.environment_read = True
+        named = identity.named_in_environment()
+        if named is not None:
+            in_force = _settings()
+            parent = identity.context_of_environment()
+            identity.adopt(identity.Session(named, "", in_force.trace_dir, redact=in_force.redact, parent=parent))
+    return identity.of_process() is not None
+
+
+def _join(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider with the SDK's interface
+    """Add our processor to a provider of the user's, once; it sends only what we were asked to send."""
+    from agent_trace_otel.processor import SessionSpanProcessor
+
+    added = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
+    if provider in _joined or any(isinstance(processor, SessionSpanProcessor) for processor in added):
+        return
+    _joined.add(provider)
+    provider.add_span_processor(_new_processor(in_force, _own_url(in_force)))
+    _at_exit_once()
+
+
+def _new_provider(in_force: config.Settings, service_name: str | None) -> TracerProvider:
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from agent_trace_otel.provider import RecordingSampler, SessionIdGenerator, span_limits
+
+    unnamed = "service.name=" not in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "") and not os.environ.get(
+        "OTEL_SERVICE_NAME"
+    )
+    resource = Resource.create({SERVICE_NAME: service_name} if service_name and unnamed else {})
+    provider = TracerProvider(
+        resource=resource, id_generator=SessionIdGenerator(), span_limits=span_limits(), shutdown_on_exit=False
+    )
+    provider.sampler = RecordingSampler(provider.sampler)
+    provider.add_span_processor(_new_processor(in_force, _own_url(in_force) or _otel_url(in_force)))
+    _state.private = provider
+    _at_exit_once()
+    return provider
+
+
+def _new_processor(in_force: config.Settings, url: str | None) -> SessionSpanProcessor:
+    from agent_trace_otel.processor import SessionSpanProcessor
+
+    delivery: SpanProcessor | None = None
+    if url is not None and in_force.sending:
+        try:
+            delivery = _delivery(in_force, url)
+        except Exception as error:  # noqa: BLE001 - the folder is written all the same
+            guard.report("set up sending", error)
+    return SessionSpanProcessor(redact=_state.redact, delivery=delivery, settings=in_force)
+
+
+def _delivery(in_force: config.Settings, url: str) -> SpanProcessor:
+    from agent_trace_otel.delivery.live import live_processor
+    from agent_trace_otel.delivery.otlp import protocol_warning
+
+    warning = protocol_warning(url, in_force.protocol)
+    if warning:
+        guard.logger.warning(warning)
+    return live_processor(url, in_force.headers, shutdown_timeout=in_force.exit_timeout)
+
+
+def _own_url(in_force: config.Settings) -> str | None:
+    """Return the URL that our own settings name; a wrong one is reported and sends nothing."""
+    if in_force.endpoint is None:
+        return None
+    from agent_trace_otel.delivery.otlp import traces_url
+
+    return guard.guarded("use the OTLP endpoint")(traces_url)(in_force.endpoint)
+
+
+def _otel_url(in_force: config.Settings) -> str | None:
+    return in_force.otel_endpoint if in_force.endpoint is None else None
+
+
+_exit_registered = False
+
+
+def _at_exit_once() -> None:
+    global _exit_registered  # noqa: PLW0603 - atexit is the process's
+    if not _exit_registered:
+        _exit_registered = True
+        atexit.register(_at_exit)
+
+
+@guard.guarded("finish recording at exit")
+def _at_exit() -> None:
+    """End the sessions that the program left open, then send what waits, within the exit time-out."""
+    from agent_trace_otel import spans
+
+    spans.end_sessions_at_exit()
+    if _state.private is not None:
+        _state.private.shutdown()
+
+
+def _after_fork_in_child() -> None:
+    global _lock  # noqa: PLW0603 - a thread of the parent may have held it
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

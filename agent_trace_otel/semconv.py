@@ -1,0 +1,101 @@
+"""Every attribute name, operation value and event name, spelled once; nobody else spells one.
+
+Names follow the GenAI and MCP semantic conventions (open-telemetry/semantic-conventions-genai, v0.1.0 era, read
+2026-10-07) and the core conventions (v1.41). All of GenAI is at stability "development". What has no convention lives
+under ``agent_trace.*`` and is documented in the README.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONVENTION: Final = "semantic-conventions-genai v0.1.0"
+
+# gen_ai: what a span is
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
+AGENT_ID: Final = "gen_ai.agent.id"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+
+# gen_ai: model calls
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+REQUEST_TOP_P: Final = "gen_ai.request.top_p"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+
+# gen_ai: tool calls
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+
+# mcp
+MCP_METHOD_NAME: Final = "mcp.method.name"
+MCP_RESOURCE_URI: Final = "mcp.resource.uri"
+
+# core conventions
+ERROR_TYPE: Final = "error.type"
+EXCEPTION_EVENT: Final = "exception"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+FILE_PATH: Final = "file.path"
+HOST_NAME: Final = "host.name"
+PROCESS_COMMAND_ARGS: Final = "process.command_args"
+PROCESS_EXIT_CODE: Final = "process.exit.code"
+PROCESS_PID: Final = "process.pid"
+SERVICE_NAME: Final = "service.name"
+SESSION_ID: Final = "session.id"
+
+# operations (values of gen_ai.operation.name)
+CHAT: Final = "chat"
+EMBEDDINGS: Final = "embeddings"
+EXECUTE_TOOL: Final = "execute_tool"
+GENERATE_CONTENT: Final = "generate_content"
+INVOKE_AGENT: Final = "invoke_agent"
+TEXT_COMPLETION: Final = "text_completion"
+MODEL_OPERATIONS: Final = frozenset({CHAT, EMBEDDINGS, GENERATE_CONTENT, TEXT_COMPLETION})
+
+# our own: what has no convention
+SCOPE: Final = "agent_trace.scope"
+OUTCOME: Final = "agent_trace.outcome"
+KEY: Final = "agent_trace.key"
+RUN: Final = "agent_trace.run"
+PROCESS_START: Final = "agent_trace.process.start"
+BOOT_ID: Final = "agent_trace.boot_id"
+CHUNKS: Final = "agent_trace.chunks"
+DECISION_EVENT: Final = "agent_trace.decision"
+DECISION_CHOICE: Final = "agent_trace.decision.choice"
+DECISION_REASON: Final = "agent_trace.decision.reason"
+DECISION_ALTERNATIVES: Final = "agent_trace.decision.alternatives"
+USER_PROMPT_EVENT: Final = "agent_trace.user_prompt"
+ASSISTANT_RESPONSE_EVENT: Final = "agent_trace.assistant_response"
+FILE_READ_EVENT: Final = "agent_trace.file_read"
+FILE_WRITE_EVENT: Final = "agent_trace.file_write"
+TEXT: Final = "agent_trace.text"
+
+SCOPE_SESSION: Final = "session"
+SCOPE_TURN: Final = "turn"
+
+# outcomes (values of agent_trace.outcome) and which of them set status ERROR
+OUTCOME_OK: Final = "ok"
+OUTCOME_ERROR: Final = "error"
+OUTCOME_ABANDONED: Final = "abandoned"
+OUTCOME_INTERRUPTED: Final = "interrupted"
+OUTCOME_LOST: Final = "lost"
+FAILED_OUTCOMES: Final = frozenset({OUTCOME_ERROR, "denied", "blocked", "invalid", "unknown_tool", OUTCOME_LOST})

@@ -1,0 +1,380 @@
+"""The only file that starts and ends spans: session, agent, turn, model call, tool call, and the events on them.
+
+Comes in: what a capture path saw. Goes out: OpenTelemetry spans with the names and attributes of the GenAI semantic
+conventions (`semconv`); the processor does the rest. Functions that start return None when nothing is to be traced, and
+every other function takes that None.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry import trace as trace_api
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from agent_trace_otel import content, identity, pipeline, process, semconv
+from agent_trace_otel.ids import ids_of_next_span
+from agent_trace_otel.identity import Session
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+_MAX_STACK = 64 * 1024
+_open_sessions: dict[int, Session] = {}
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------
+
+
+def start_session(opened: Session, *, run: int = 1, previous: tuple[str, str] | None = None) -> None:
+    """Start the session's span; afterwards ``opened.root`` is set, unless nothing is recorded.
+
+    Args:
+        opened: the session; its ``parent`` is the context it hangs under, None for a trace of its own.
+        run: which process run of the session this is, from 1.
+        previous: (trace id, span id) in hex of the run before; linked.
+    """
+    tracer = pipeline.tracer(service_name=opened.name, needed=True)
+    if tracer is None:
+        return
+    key = str(run)
+    attributes: dict[str, Any] = {
+        semconv.OPERATION_NAME: semconv.INVOKE_AGENT,
+        semconv.SCOPE: semconv.SCOPE_SESSION,
+        semconv.RUN: run,
+        semconv.CONVERSATION_ID: opened.id,
+        semconv.SESSION_ID: opened.id,
+        **_process_attributes(),
+    }
+    if opened.name:
+        attributes[semconv.AGENT_NAME] = opened.name
+    span_id = identity.derived_span_id(opened.id, "run", key)
+    attributes[semconv.KEY] = f"{span_id:016x}"
+    parent = context_api.set_value(identity.SESSION_KEY, opened, opened.parent or context_api.Context())
+    name = f"{semconv.INVOKE_AGENT} {opened.name}" if opened.name else semconv.INVOKE_AGENT
+    links = [_link_to(*previous)] if previous is not None else []
+    given = ids_of_next_span.set((identity.trace_id_of(opened.id), span_id))
+    try:
+        opened.root = tracer.start_span(
+            name, parent, SpanKind.INTERNAL, attributes, links=links, start_time=opened.started_ns
+        )
+    finally:
+        ids_of_next_span.reset(given)
+    _open_sessions[id(opened)] = opened
+    identity.open_in_process(opened)
+
+
+def end_session(opened: Session, error: BaseException | None = None, exit_code: int | None = None) -> None:
+    """End the session's span, if this process started it and it is still open."""
+    if _open_sessions.pop(id(opened), None) is None or opened.pid != os.getpid() or opened.root is None:
+        return
+    identity.close_in_process(opened)
+    attributes = {} if exit_code is None else {semconv.PROCESS_EXIT_CODE: exit_code}
+    end(opened.root, attributes, error=error)
+
+
+def end_sessions_at_exit() -> None:
+    """End what the program left open; an unhandled exception is the reason that the last one ended."""
+    error = getattr(sys, "last_value", None)
+    for opened in reversed(tuple(_open_sessions.values())):
+        failure = error if isinstance(error, BaseException) else None
+        end_session(opened, failure, None if failure is None else 1)
+
+
+def _process_attributes() -> dict[str, Any]:
+    identity = process.current()
+    return {
+        semconv.PROCESS_COMMAND_ARGS: tuple(getattr(sys, "orig_argv", None) or sys.argv),
+        semconv.PROCESS_PID: identity.pid,
+        semconv.PROCESS_START: identity.pid_start,
+        semconv.BOOT_ID: identity.boot_id,
+        semconv.HOST_NAME: identity.host,
+    }
+
+
+def _link_to(trace_id: str, span_id: str) -> Link:
+    return Link(SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(0)))
+
+
+# -- agents, model calls, tool calls -----------------------------------------------------------------------------
+
+
+def start_agent(name: str, *, agent_id: str | None = None, given: object = None) -> Span | None:
+    """Start the span of an agent or sub-agent: ``invoke_agent {name}``, INTERNAL.
+
+    Args:
+        name: the agent's name.
+        agent_id: its id, where it has one.
+        given: what it was asked, kept as gen_ai.input.messages.
+    """
+    attributes: dict[str, Any] = {semconv.OPERATION_NAME: semconv.INVOKE_AGENT, semconv.AGENT_NAME: name}
+    if agent_id:
+        attributes[semconv.AGENT_ID] = agent_id
+    if given is not None and pipeline.settings().capture_content:
+        attributes[semconv.INPUT_MESSAGES] = content.to_json([_text_message("user", content.to_text(given))])
+    return _start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes)
+
+
+def start_turn(name: str, prompt: str, *, key: str) -> Span | None:
+    """Start the span of one turn, that is what one user prompt sets off: ``invoke_agent {name}``, INTERNAL.
+
+    Args:
+        name: the agent's name.
+        prompt: what the user said.
+        key: an id of the turn that is the same in every process that sees it, such as the client's prompt id.
+    """
+    attributes: dict[str, Any] = {
+        semconv.OPERATION_NAME: semconv.INVOKE_AGENT,
+        semconv.AGENT_NAME: name,
+        semconv.SCOPE: semconv.SCOPE_TURN,
+    }
+    if pipeline.settings().capture_content:
+        attributes[semconv.INPUT_MESSAGES] = content.to_json([_text_message("user", content.to_text(prompt))])
+    return _start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes, kind_and_key=("turn", key))
+
+
+def start_tool(name: str, arguments: object = None, *, call_id: str | None = None) -> Span | None:
+    """Start the span of a tool call: ``execute_tool {name}``, INTERNAL.
+
+    Args:
+        name: the tool's name.
+        arguments: a mapping of argument names to values; any value is taken as it is.
+        call_id: the id that the model gave the call.
+    """
+    attributes: dict[str, Any] = {
+        semconv.OPERATION_NAME: semconv.EXECUTE_TOOL,
+        semconv.TOOL_NAME: name,
+        semconv.TOOL_TYPE: "function",
+    }
+    if call_id:
+        attributes[semconv.TOOL_CALL_ID] = call_id
+    tracer = pipeline.tracer()
+    if tracer is None:
+        return None
+    if arguments is not None and pipeline.settings().capture_content:
+        attributes[semconv.TOOL_CALL_ARGUMENTS] = content.to_json(arguments)
+    return _start(f"{semconv.EXECUTE_TOOL} {name}", SpanKind.INTERNAL, attributes)
+
+
+def start_model_call(
+    model: str | None,
+    *,
+    operation: str = semconv.CHAT,
+    provider: str | None = None,
+    messages: Sequence[Mapping[str, Any]] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Span | None:
+    """Start the span of a model call: ``{operation} {model}``, CLIENT.
+
+    Args:
+        model: the model asked for.
+        operation: one of ``semconv.MODEL_OPERATIONS``.
+        provider: a value of gen_ai.provider.name, such as ``openai``.
+        messages: the input, in the shape of gen_ai.input.messages.
+        attributes: further gen_ai.request.* attributes.
+    """
+    begun: dict[str, Any] = {**(attributes or {}), semconv.OPERATION_NAME: operation}
+    if provider:
+        begun[semconv.PROVIDER_NAME] = provider
+    if model:
+        begun[semconv.REQUEST_MODEL] = model
+    if messages is not None and pipeline.settings().capture_content:
+        begun[semconv.INPUT_MESSAGES] = content.to_json(messages)
+    return _start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun)
+
+
+def _start(
+    name: str, kind: SpanKind, attributes: dict[str, Any], *, kind_and_key: tuple[str, str] | None = None
+) -> Span | None:
+    tracer = pipeline.tracer()
+    if tracer is None:
+        return None
+    ctx = context_api.get_current()
+    owner = identity.of_context(ctx)
+    if owner is None:
+        owner = identity.of_process()
+        if owner is not None and not trace_api.get_current_span(ctx).get_span_context().is_valid:
+            ctx = owner.context(ctx)
+    if owner is not None:
+        attributes[semconv.CONVERSATION_ID] = owner.id
+    if kind_and_key is None or owner is None:
+        return tracer.start_span(name, ctx, kind, attributes)
+    span_id = identity.derived_span_id(owner.id, *kind_and_key)
+    attributes[semconv.KEY] = f"{span_id:016x}"
+    links: list[Link] = []
+    trace_id = 0
+    if kind_and_key[0] == "turn" and pipeline.settings().trace_per == "turn":
+        links = [Link(trace_api.get_current_span(ctx).get_span_context())]
+        ctx = trace_api.set_span_in_context(trace_api.INVALID_SPAN, context_api.set_value(identity.SESSION_KEY, owner, ctx))
+        trace_id = identity.derived_trace_id(owner.id, kind_and_key[1])
+    given = ids_of_next_span.set((trace_id, span_id))
+    try:
+        return tracer.start_span(name, ctx, kind, attributes, links=links)
+    finally:
+        ids_of_next_span.reset(given)
+
+
+def context_of(span: Span) -> Context:
+    """Return the context to run a span's call in: the span is current, and its session known."""
+    ctx = context_api.get_current()
+    if identity.of_context(ctx) is None:
+        owner = identity.of_process()
+        if owner is not None and not trace_api.get_current_span(ctx).get_span_context().is_valid:
+            ctx = context_api.set_value(identity.SESSION_KEY, owner, ctx)
+    return trace_api.set_span_in_context(span, ctx)
+
+
+# -- endings -----------------------------------------------------------------------------------------------------
+
+
+def end(
+    span: Span | None,
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    outcome: str = semconv.OUTCOME_OK,
+    error: BaseException | None = None,
+    end_ns: int | None = None,
+) -> None:
+    """End a span, saying how it went.
+
+    Args:
+        span: the span, None for a call that is not traced.
+        attributes: what is known only now.
+        outcome: a value of agent_trace.outcome; with ``error`` it follows from the error.
+        error: the exception that ended the call. What is no `Exception` (KeyboardInterrupt, a task's cancellation,
+            SystemExit) interrupts the call and is not its failure: the status stays unset.
+        end_ns: unix nanoseconds, now by default.
+    """
+    if span is None:
+        return
+    if error is not None:
+        outcome = semconv.OUTCOME_ERROR if isinstance(error, Exception) else semconv.OUTCOME_INTERRUPTED
+    final: dict[str, Any] = {**(attributes or {}), semconv.OUTCOME: outcome}
+    if outcome in semconv.FAILED_OUTCOMES:
+        description = outcome
+        if error is not None:
+            final[semconv.ERROR_TYPE], description = _record_exception(span, error)
+        span.set_status(Status(StatusCode.ERROR, description))
+    span.set_attributes(final)
+    span.end(end_ns)
+
+
+def end_tool(span: Span | None, result: object) -> None:
+    """End a tool call that returned."""
+    if span is None:
+        return
+    final: dict[str, Any] = {semconv.OUTCOME: semconv.OUTCOME_OK}
+    if result is not None and pipeline.settings().capture_content:
+        final[semconv.TOOL_CALL_RESULT] = content.to_text(result)
+    span.set_attributes(final)
+    span.end()
+
+
+def _record_exception(span: Span, error: BaseException) -> tuple[str, str]:
+    """Add the one ``exception`` event (semantic conventions, exceptions) and return (error.type, message)."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ in (None, "builtins") else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a __str__ of the user's
+        message = f"<{kind.__qualname__}: str failed>"
+    try:
+        stack = "".join(traceback.format_exception(kind, error, error.__traceback__))
+    except Exception:  # noqa: BLE001 - formatting calls __str__ and reads sources
+        stack = ""
+    message = content.cut(message, content.MAX_TEXT)
+    span.add_event(
+        semconv.EXCEPTION_EVENT,
+        {
+            semconv.EXCEPTION_TYPE: name,
+            semconv.EXCEPTION_MESSAGE: message,
+            semconv.EXCEPTION_STACKTRACE: content.cut(stack, _MAX_STACK),
+        },
+    )
+    return name, message
+
+
+# -- events ------------------------------------------------------------------------------------------------------
+
+
+class _Clock:
+    """Unix nanoseconds that never repeat in this process: a point event's id is made of its time."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def now(self) -> int:
+        with self._lock:
+            self._last = max(self._last + 1, time.time_ns())
+            return self._last
+
+    def renew_lock(self) -> None:
+        self._lock = threading.Lock()
+
+
+_clock = _Clock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_clock.renew_lock)
+
+
+def log_decision(choice: str, reason: str = "", alternatives: Sequence[str] = ()) -> None:
+    """Log a choice between alternatives."""
+    attributes = {
+        semconv.DECISION_CHOICE: content.to_text(choice),
+        semconv.DECISION_REASON: content.to_text(reason),
+        semconv.DECISION_ALTERNATIVES: tuple(content.to_text(item) for item in alternatives),
+    }
+    _log(semconv.DECISION_EVENT, attributes)
+
+
+def log_user_prompt(text: str) -> None:
+    """Log what the user said."""
+    _log_text(semconv.USER_PROMPT_EVENT, text)
+
+
+def log_assistant_response(text: str) -> None:
+    """Log what the agent answered."""
+    _log_text(semconv.ASSISTANT_RESPONSE_EVENT, text)
+
+
+def log_file(event: str, path: str | os.PathLike[str]) -> None:
+    """Log that a file or resource was read or written.
+
+    Args:
+        event: ``semconv.FILE_READ_EVENT`` or ``semconv.FILE_WRITE_EVENT``.
+        path: a path, or a URI such as ``https://…``.
+    """
+    where = content.to_text(os.fspath(path))
+    _log(event, {semconv.MCP_RESOURCE_URI if "://" in where else semconv.FILE_PATH: where})
+
+
+def _log_text(event: str, text: str) -> None:
+    _log(event, {semconv.TEXT: content.to_text(text) if pipeline.settings().capture_content else ""})
+
+
+def _log(name: str, attributes: Mapping[str, Any]) -> None:
+    """Add an event to the current span, else to the session's, and let it be written at once."""
+    if pipeline.tracer() is None:
+        return
+    span = trace_api.get_current_span()
+    if not span.is_recording():
+        owner = identity.current()
+        if owner is None or owner.root is None:
+            return
+        span = owner.root
+    at = _clock.now()
+    span.add_event(name, attributes, at)
+    pipeline.announce_event(span.get_span_context().span_id, name, attributes, at)
+
+
+def _text_message(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": text}]}

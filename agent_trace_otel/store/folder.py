@@ -1,0 +1,236 @@
+"""Session folders on disk: made safely, appended to a line at a time by any number of processes and threads.
+
+Called by `writer` alone. Every line is one write() on an O_APPEND descriptor, so lines of several processes never mix
+on a local file system (POSIX write(2); NFS gives no such promise). Folders are 0700, files 0600; symlinks and other
+users' folders are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent_trace_otel.errors import StoreError
+
+try:
+    import fcntl
+except ImportError:  # Windows: meta.json is still replaced atomically, only not under a lock
+    fcntl = None  # type: ignore[assignment]
+
+EVENTS = "events.ndjson"
+SPANS = "spans.jsonl"
+META = "meta.json"
+
+_MAX_OPEN_FILES = 128
+_RETRY_SECONDS = 1.0
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class _AppendFile:
+    """An open file that is closed when nobody holds it any more.
+
+    The descriptor is closed by reference count, not by the pool that evicts it: a thread that is just writing holds a
+    reference, so no lock is needed around write().
+    """
+
+    __slots__ = ("_fd", "_torn")
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, _FLAGS, 0o600)
+        size = os.fstat(self._fd).st_size
+        self._torn = size > 0 and hasattr(os, "pread") and os.pread(self._fd, 1, size - 1) != b"\n"
+
+    def append(self, line: bytes) -> None:
+        if self._torn:
+            line = b"\n" + line
+        try:
+            written = os.write(self._fd, line)
+        except OSError:
+            self._torn = True
+            raise
+        self._torn = written != len(line)
+        if self._torn:
+            msg = f"only {written} of {len(line)} bytes were written"
+            raise OSError(msg)
+
+    def is_gone(self) -> bool:
+        return os.fstat(self._fd).st_nlink == 0
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(self._fd)
+
+
+class _Pool:
+    """The process's open files, least recently used last out, so that thousands of sessions need few descriptors."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, _AppendFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: str) -> _AppendFile:
+        file = self._files.get(path)
+        if file is not None:
+            return file
+        with self._lock:
+            file = self._files.get(path)
+            if file is None:
+                file = self._files[path] = _AppendFile(path)
+                while len(self._files) > _MAX_OPEN_FILES:
+                    self._files.popitem(last=False)
+            return file
+
+    def drop(self, path: str) -> None:
+        with self._lock:
+            self._files.pop(path, None)
+
+    def drop_if_gone(self, path: str) -> bool:
+        with self._lock:
+            file = self._files.get(path)
+            if file is None or not file.is_gone():
+                return False
+            del self._files[path]
+            return True
+
+    def renew_lock(self) -> None:
+        self._lock = threading.Lock()
+
+
+_pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.renew_lock)
+
+
+class SessionFolder:
+    """One session's folder, made on the first write.
+
+    Every method raises OSError or StoreError when it can't do its work; the caller decides that capture goes on.
+    """
+
+    __slots__ = ("_events", "_not_before", "_reason", "_spans", "path")
+
+    def __init__(self, trace_dir: Path, session_id: str) -> None:
+        self.path = trace_dir / session_id
+        self._events = str(self.path / EVENTS)
+        self._spans = str(self.path / SPANS)
+        self._not_before = 0.0
+        self._reason: Exception | None = None
+
+    def append_event(self, line: bytes) -> None:
+        """Append one line, newline included, to events.ndjson."""
+        self._open(self._events).append(line)
+
+    def append_span(self, line: bytes) -> None:
+        """Append one line, newline included, to spans.jsonl."""
+        self._open(self._spans).append(line)
+
+    def _open(self, path: str) -> _AppendFile:
+        try:
+            return _pool.get(path)
+        except OSError:
+            pass
+        now = time.monotonic()
+        if now < self._not_before and self._reason is not None:
+            raise self._reason
+        try:
+            self.make()
+            return _pool.get(path)
+        except (OSError, StoreError) as error:
+            # a folder that can't be made would cost several system calls an event: try again after a while
+            self._reason, self._not_before = error, now + _RETRY_SECONDS
+            raise
+
+    def make(self) -> bool:
+        """Make the trace directory and the folder; return True if the folder is new."""
+        _make_trace_dir(self.path.parent)
+        try:
+            self.path.mkdir(mode=0o700)
+        except FileExistsError:
+            _check_ours(self.path)
+            return False
+        return True
+
+    def has_events(self) -> bool:
+        """Tell whether the timeline has begun, in this process or another."""
+        try:
+            return os.stat(self._events).st_size > 0
+        except OSError:
+            return False
+
+    def reopen_if_gone(self) -> bool:
+        """Notice that somebody removed the files while we hold them; the next write makes them anew."""
+        gone = False
+        for path in (self._events, self._spans):
+            gone = _pool.drop_if_gone(path) or gone
+        return gone
+
+    def close(self) -> None:
+        """Give the descriptors back; a later write opens the files again."""
+        _pool.drop(self._events)
+        _pool.drop(self._spans)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder's lock against other processes and threads (flock on the directory)."""
+        self.make()
+        if fcntl is None:
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def read_meta(self) -> bytes | None:
+        """Return meta.json as it is, None if there is none."""
+        try:
+            return (self.path / META).read_bytes()
+        except OSError:
+            return None
+
+    def replace_meta(self, text: str) -> None:
+        """Write meta.json atomically; call it under `locked`."""
+        new = self.path / f".{META}.{os.getpid()}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        try:
+            with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - opened by descriptor
+                file.write(text)
+            new.replace(self.path / META)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+
+
+def _make_trace_dir(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        _check_ours(path)
+    ignore = path / ".gitignore"
+    if not ignore.exists():
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+            with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - opened by descriptor
+                file.write("*\n")
+
+
+def _check_ours(path: Path) -> None:
+    """Refuse what somebody else could have put in our way."""
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        msg = f"{path} is a symbolic link"
+        raise StoreError(msg)
+    if not stat.S_ISDIR(found.st_mode):
+        msg = f"{path} is not a directory"
+        raise StoreError(msg)
+    if hasattr(os, "getuid") and found.st_uid != os.getuid():
+        msg = f"{path} belongs to another user"
+        raise StoreError(msg)

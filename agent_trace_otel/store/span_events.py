@@ -1,0 +1,310 @@
+"""Spans -> timeline events: which event a span opens with, which one closes it, and the points between.
+
+Comes in: names and attributes already redacted. Goes out: event type and ``data`` as JSON text, long values cut. Pure;
+called by `processor`. The shapes of ``data`` are those that agent-strace's readers show (README, "Session folder").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
+from typing import Any, Literal
+
+from agent_trace_otel import semconv
+
+Kind = Literal["session", "agent", "tool", "model", "resource", "generic"]
+Attributes = Mapping[str, Any]
+
+_MCP_KINDS: dict[str, Kind] = {"tools/call": "tool", "resources/read": "resource", "sampling/createMessage": "model"}
+_PREVIEW = 500
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands: its span, that span's parent, and the sub-agent it belongs to."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    agent: str = ""
+
+    def tail(self) -> str:
+        """Return the members that close every ``data`` object, comma first."""
+        agent = f',"agent":{encode_basestring_ascii(self.agent)}' if self.agent else ""
+        parent = f',"parent_span_id":"{self.parent_span_id}"' if self.parent_span_id else ""
+        return f'{agent},"trace_id":"{self.trace_id}","span_id":"{self.span_id}"{parent}}}'
+
+
+def kind_of(attributes: Attributes) -> Kind:
+    """Tell what a span stands for by its operation; "generic" is anything that is no agent's doing."""
+    operation = attributes.get(semconv.OPERATION_NAME)
+    method = attributes.get(semconv.MCP_METHOD_NAME)
+    if method is not None:
+        return _MCP_KINDS.get(str(method), "agent")
+    if operation == semconv.EXECUTE_TOOL:
+        return "tool"
+    if operation in semconv.MODEL_OPERATIONS:
+        return "model"
+    if operation is None:
+        return "generic"
+    return "session" if attributes.get(semconv.SCOPE) == semconv.SCOPE_SESSION else "agent"
+
+
+def opening(kind: Kind, attributes: Attributes, place: Place, limit: int) -> tuple[str, str] | None:
+    """Return (event type, data) of the event that a span opens with, None if its kind has none.
+
+    ``limit`` is the number of characters after which a value is cut.
+    """
+    if kind == "tool":
+        name = encode_basestring_ascii(str(attributes.get(semconv.TOOL_NAME, "")))
+        arguments = _object_text(attributes.get(semconv.TOOL_CALL_ARGUMENTS), limit)
+        return "tool_call", f'{{"tool_name":{name},"arguments":{arguments}{place.tail()}'
+    if kind == "model":
+        model = encode_basestring_ascii(str(attributes.get(semconv.REQUEST_MODEL, "")))
+        method = attributes.get(semconv.OPERATION_NAME) or attributes.get(semconv.MCP_METHOD_NAME, "")
+        count = _message_count(attributes.get(semconv.INPUT_MESSAGES))
+        counted = f',"message_count":{count}' if count is not None else ""
+        return (
+            "llm_request",
+            f'{{"method":{encode_basestring_ascii(str(method))},"model":{model}{counted}{place.tail()}',
+        )
+    if kind == "session":
+        data = {
+            "agent_name": str(attributes.get(semconv.AGENT_NAME, "")),
+            "command": [str(word) for word in attributes.get(semconv.PROCESS_COMMAND_ARGS, ())],
+            "pid": attributes.get(semconv.PROCESS_PID),
+            "pid_start": attributes.get(semconv.PROCESS_START),
+            "boot_id": attributes.get(semconv.BOOT_ID),
+            "host": attributes.get(semconv.HOST_NAME),
+        }
+        return "session_start", _with_tail(data, place)
+    if kind == "resource":
+        return "file_read", _with_tail({"uri": str(attributes.get(semconv.MCP_RESOURCE_URI, ""))}, place)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a span ended: ``failed`` is status ERROR, ``message`` its description or the exception's text."""
+
+    failed: bool
+    message: str
+    exception_type: str
+    duration_ms: float
+
+
+def closing(kind: Kind, attributes: Attributes, ending: Ending, place: Place, limit: int) -> tuple[str, str] | None:
+    """Return (event type, data) of the one event that closes a span, None if its kind has none."""
+    if kind == "session":
+        data: dict[str, Any] = {"duration_ms": ending.duration_ms, "exit_code": attributes.get(semconv.PROCESS_EXIT_CODE)}
+        if ending.failed:
+            data |= {"error": attributes.get(semconv.ERROR_TYPE), "message": cut_text(ending.message, limit)}
+        return "session_end", _with_tail(data, place)
+    if kind not in {"tool", "model", "resource"} or (kind == "resource" and not ending.failed):
+        return None
+    if ending.failed:
+        return "error", _with_tail(_error_data(kind, attributes, ending, limit), place)
+    outcome = attributes.get(semconv.OUTCOME)
+    note = "" if outcome in (None, semconv.OUTCOME_OK) else f',"outcome":{encode_basestring_ascii(str(outcome))}'
+    if kind == "tool":
+        name = encode_basestring_ascii(str(attributes.get(semconv.TOOL_NAME, "")))
+        result = attributes.get(semconv.TOOL_CALL_RESULT)
+        text = "" if result is None else result if isinstance(result, str) else _dumps(_plain(result))
+        shown = encode_basestring_ascii(cut_json_text(text, limit) if len(text) > limit else text)
+        return "tool_result", f'{{"tool_name":{name},"result":{shown}{note}{place.tail()}'
+    return "llm_response", _with_tail(_response_data(attributes, outcome), place)
+
+
+def _error_data(kind: Kind, attributes: Attributes, ending: Ending, limit: int) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if kind == "tool":
+        data["tool_name"] = str(attributes.get(semconv.TOOL_NAME, ""))
+    elif kind == "model":
+        data["model"] = str(attributes.get(semconv.REQUEST_MODEL, ""))
+    error = str(attributes.get(semconv.ERROR_TYPE) or ending.exception_type or "error")
+    data |= {"error": error, "message": cut_text(ending.message or error, limit), "exception_type": ending.exception_type}
+    outcome = attributes.get(semconv.OUTCOME)
+    if outcome not in (None, semconv.OUTCOME_ERROR):
+        data["outcome"] = str(outcome)
+    return data
+
+
+def _response_data(attributes: Attributes, outcome: object) -> dict[str, Any]:
+    tokens_in = _number(attributes.get(semconv.USAGE_INPUT_TOKENS))
+    tokens_out = _number(attributes.get(semconv.USAGE_OUTPUT_TOKENS))
+    data: dict[str, Any] = {
+        "content_preview": cut_text(_text_of_messages(attributes.get(semconv.OUTPUT_MESSAGES)), _PREVIEW),
+        "total_tokens": None if tokens_in is None and tokens_out is None else (tokens_in or 0) + (tokens_out or 0),
+        "model": attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL),
+        "input_tokens": tokens_in,
+        "output_tokens": tokens_out,
+    }
+    if outcome not in (None, semconv.OUTCOME_OK):
+        data["outcome"] = str(outcome)
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One span event that has a line of its own in the timeline."""
+
+    event_type: str
+    data: dict[str, Any]
+
+
+def point(name: str, attributes: Attributes, limit: int) -> Point | None:
+    """Return the timeline event of a span event, None for one that has no line."""
+    get = attributes.get
+    if name == semconv.USER_PROMPT_EVENT:
+        return Point("user_prompt", {"prompt": cut_text(str(get(semconv.TEXT, "")), limit)})
+    if name == semconv.ASSISTANT_RESPONSE_EVENT:
+        return Point("assistant_response", {"text": cut_text(str(get(semconv.TEXT, "")), limit)})
+    if name == semconv.DECISION_EVENT:
+        alternatives = [cut_text(str(item), limit) for item in get(semconv.DECISION_ALTERNATIVES) or ()]
+        choice, reason = str(get(semconv.DECISION_CHOICE, "")), str(get(semconv.DECISION_REASON, ""))
+        return Point(
+            "decision",
+            {"choice": cut_text(choice, limit), "reason": cut_text(reason, limit), "alternatives": alternatives},
+        )
+    if name in (semconv.FILE_READ_EVENT, semconv.FILE_WRITE_EVENT):
+        uri = str(get(semconv.FILE_PATH) or get(semconv.MCP_RESOURCE_URI) or "")
+        return Point("file_read" if name == semconv.FILE_READ_EVENT else "file_write", {"uri": uri})
+    return None
+
+
+def point_data(found: Point, place: Place) -> str:
+    """Return the ``data`` of a point event as JSON text."""
+    return _with_tail(found.data, place)
+
+
+def closing_id(span_id: str) -> str:
+    """Return the event id of the event that closes a span."""
+    return hashlib.sha256(f"{span_id}:end".encode("ascii")).hexdigest()[:12]
+
+
+def point_id(span_id: str, time_ns: int, event_type: str, count: int) -> str:
+    """Return the event id of a point event; ``count`` tells events of one type and time apart."""
+    return hashlib.sha256(f"{span_id}\0{time_ns}\0{event_type}\0{count}".encode("ascii")).hexdigest()[:12]
+
+
+def cut_text(text: str, limit: int) -> str:
+    """Return at most ``limit`` characters with a mark that says how much is missing."""
+    return text if len(text) <= limit else f"{text[:limit]}… [cut: {len(text) - limit} characters]"
+
+
+def cut_json_text(text: str, limit: int) -> str:
+    """Cut JSON text value by value, so that what is left is still JSON; other text is cut at ``limit``."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return cut_text(text, limit)
+    if not isinstance(value, (dict, list)):
+        return cut_text(text, limit)
+    return _dumps(_cut(value, limit))
+
+
+def _object_text(value: object, limit: int) -> str:
+    """Return ``arguments`` as the text of a JSON object, cut structurally if it is long."""
+    if value is None:
+        return "{}"
+    text = value if isinstance(value, str) else _dumps(_plain(value))
+    odd = "NaN" in text or "Infinity" in text  # Python reads them as numbers, JSON has no such tokens
+    try:
+        parsed = json.loads(text, parse_constant=str) if odd else json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = text
+    if not isinstance(parsed, dict):
+        return _dumps(_cut({"value": parsed}, limit))
+    if len(text) > limit:
+        return _dumps(_cut(parsed, limit))
+    if odd or "\n" in text or "\r" in text:
+        return _dumps(parsed)
+    # a JSON text's only non-ASCII characters stand inside its strings, where an escape says the same
+    return text if text.isascii() else _NOT_ASCII.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return encode_basestring_ascii(match[0])[1:-1]
+
+
+def _cut(value: Any, limit: int) -> Any:  # noqa: ANN401 - any JSON value
+    """Cut a JSON value to about ``limit`` characters, keeping its shape; what is left out is marked."""
+    if isinstance(value, str):
+        return cut_text(value, limit)
+    if isinstance(value, dict):
+        share = max(limit // max(len(value), 1), 32)
+        kept: dict[str, Any] = {}
+        left = limit
+        for key, item in value.items():
+            if left <= 0:
+                kept["…"] = f"[cut: {len(value) - len(kept)} members]"
+                break
+            kept[cut_text(key, limit)] = cut = _cut(item, max(share, left // 2))
+            left -= len(key) + _size(cut)
+        return kept
+    if isinstance(value, list):
+        items: list[Any] = []
+        left = limit
+        for item in value:
+            if left <= 0:
+                items.append(f"… [cut: {len(value) - len(items)} items]")
+                break
+            items.append(_cut(item, left))
+            left -= _size(items[-1])
+        return items
+    return value
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, str) else len(_dumps(value))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any attribute value
+    """Turn an attribute value (tuples, mappings, bytes) into what JSON holds."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+
+
+def _with_tail(data: Mapping[str, Any], place: Place) -> str:
+    body = _dumps({key: value for key, value in data.items() if value is not None})[1:-1]
+    return "{" + (body + place.tail() if body else place.tail()[1:])
+
+
+def _message_count(value: object) -> int | None:
+    messages = _messages(value)
+    return None if messages is None else len(messages)
+
+
+def _text_of_messages(value: object) -> str:
+    return "\n".join(_texts(_messages(value) or []))
+
+
+def _texts(messages: list[Any]) -> Iterator[str]:
+    for message in messages:
+        parts = message.get("parts") if isinstance(message, Mapping) else None
+        for part in parts if isinstance(parts, (list, tuple)) else ():
+            if isinstance(part, Mapping) and part.get("type") == "text":
+                yield str(part.get("content", ""))
+
+
+def _messages(value: object) -> list[Any] | None:
+    """Return the messages of gen_ai.input.messages or gen_ai.output.messages, JSON text or structured."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return list(value) if isinstance(value, (list, tuple)) else None
+
+
+def _number(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

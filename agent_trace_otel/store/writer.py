@@ -1,0 +1,194 @@
+"""One session as this process writes it: lines into its folder, and meta.json beside them.
+
+Called by `processor`. Failures to write are reported once, counted and swallowed: the traced program goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_trace_otel import guard
+from agent_trace_otel.errors import StoreError
+from agent_trace_otel.store.events import SessionMeta, event_line
+from agent_trace_otel.store.folder import EVENTS, SessionFolder
+from agent_trace_otel.store.tally import Tally, tally
+
+_META_INTERVAL_NS = 1_000_000_000
+_START_LINE = b'{"event_type":"session_start"'
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The process runs of a session so far: how many, and the span of the last one as (trace id, span id) in hex."""
+
+    count: int = 0
+    last: tuple[str, str] | None = None
+
+
+def runs_of(trace_dir: Path, session_id: str) -> Runs:
+    """Count the session_start events in a folder that may not exist."""
+    count, last = 0, None
+    with contextlib.suppress(OSError), (trace_dir / session_id / EVENTS).open("rb") as lines:
+        for line in lines:
+            if line.startswith(_START_LINE):
+                count += 1
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    data = json.loads(line)["data"]
+                    last = (str(data["trace_id"]), str(data["span_id"]))
+    return Runs(count, last)
+
+
+class SessionWriter:
+    """Writes one session. Methods may be called from any thread, and none of them raises."""
+
+    __slots__ = (
+        "_counted",
+        "_ended",
+        "_folder",
+        "_has_root",
+        "_lock",
+        "_meta",
+        "_next_meta_ns",
+        "begun",
+        "lost",
+        "session_id",
+    )
+
+    def __init__(self, trace_dir: Path, session_id: str) -> None:
+        self.session_id = session_id
+        self.lost = 0
+        """Lines that could not be written."""
+        self.begun = False
+        """Whether this process knows that the timeline has its session_start."""
+        self._folder = SessionFolder(trace_dir, session_id)
+        self._meta = SessionMeta(session_id)
+        self._counted = Tally()
+        self._next_meta_ns = 0
+        self._has_root = False
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def begin_if_new(self) -> bool:
+        """Tell whether no process has written an event of the session yet; asks the disk once."""
+        if self.begun:
+            return False
+        self.begun = True
+        return not self._folder.has_events()
+
+    def begin(self, time_ns: int, agent_name: str, command: str) -> None:
+        """Note how the session began; meta.json keeps what the first process noted."""
+        self._meta.started_at = time_ns / 1e9
+        self._meta.agent_name = agent_name
+        self._meta.command = command
+        self._has_root = True
+        self._ended = False
+        self.begun = True
+        self._next_meta_ns = 0
+
+    def event(  # noqa: PLR0913 - the keys of one line
+        self,
+        event_type: str,
+        time_ns: int,
+        event_id: str,
+        data_json: str,
+        *,
+        parent_id: str = "",
+        duration_ms: float | None = None,
+    ) -> None:
+        """Write one event."""
+        line = event_line(
+            event_type, time_ns / 1e9, event_id, self.session_id, data_json, parent_id=parent_id, duration_ms=duration_ms
+        )
+        try:
+            self._folder.append_event(line)
+        except (OSError, StoreError) as error:
+            self._missed(error)
+            return
+        if time_ns >= self._next_meta_ns:
+            self._next_meta_ns = time_ns + _META_INTERVAL_NS
+            self.write_meta(time_ns)
+
+    def span(self, line: bytes) -> None:
+        """Write one line of spans.jsonl."""
+        try:
+            self._folder.append_span(line)
+        except (OSError, StoreError) as error:
+            self._missed(error)
+
+    def end(self, time_ns: int) -> None:
+        """Note that the session has ended, write meta.json for the last time and give the descriptors back."""
+        self._meta.ended_at = time_ns / 1e9
+        self._ended = True
+        self.write_meta(time_ns)
+        self._folder.close()
+
+    def write_meta(self, now_ns: int) -> None:
+        """Bring meta.json up to date with what all processes have written to the timeline."""
+        if not self._lock.acquire(blocking=False):
+            if not self._ended:
+                return  # another thread is at it
+            self._lock.acquire()
+        try:
+            if self._folder.reopen_if_gone():
+                guard.report("go on writing a session folder that was removed", StoreError(str(self._folder.path)))
+                self._counted = Tally()
+            with self._folder.locked():
+                self._folder.replace_meta(self._current_meta(now_ns).to_json())
+        except (OSError, StoreError) as error:
+            guard.report("write the session folder", error)
+        finally:
+            self._lock.release()
+
+    def meta(self) -> SessionMeta:
+        """Return the session's numbers as they are in its timeline now."""
+        now_ns = int((self._meta.ended_at or self._meta.started_at) * 1e9)
+        with contextlib.suppress(OSError, StoreError):
+            return self._current_meta(now_ns)
+        return self._meta
+
+    def _current_meta(self, now_ns: int) -> SessionMeta:
+        """Return meta.json's next content; the timeline is the truth, however many processes write it."""
+        known = self._folder.read_meta()
+        before = SessionMeta(self.session_id)
+        if known is not None:
+            with contextlib.suppress(ValueError):
+                before = SessionMeta.from_json(known, session_id=self.session_id)
+        counted = self._count()
+        started = min((at for at in (before.started_at, self._meta.started_at) if at), default=now_ns / 1e9)
+        ended = self._meta.ended_at if self._ended else None if self._has_root else before.ended_at
+        return SessionMeta(
+            session_id=self.session_id,
+            started_at=started,
+            ended_at=ended,
+            agent_name=before.agent_name or self._meta.agent_name,
+            command=before.command or self._meta.command,
+            tool_calls=counted.tool_calls,
+            llm_requests=counted.llm_requests,
+            errors=counted.errors,
+            total_tokens=counted.total_tokens,
+            total_duration_ms=round(((ended or now_ns / 1e9) - started) * 1000, 3),
+        )
+
+    def _count(self) -> Tally:
+        """Add what the timeline has grown by, in this process or another, to what was counted before."""
+        new, counted = tally(self._folder.path / EVENTS, self._counted.offset), self._counted
+        self._counted = Tally(
+            tool_calls=counted.tool_calls + new.tool_calls,
+            llm_requests=counted.llm_requests + new.llm_requests,
+            errors=counted.errors + new.errors,
+            total_tokens=counted.total_tokens + new.total_tokens,
+            offset=new.offset,
+        )
+        return self._counted
+
+    def _missed(self, error: Exception) -> None:
+        self.lost += 1
+        guard.report("write the session folder", error)
+
+    def renew_lock(self) -> None:
+        """Forget locks that a thread of the parent process held at the fork."""
+        self._lock = threading.Lock()
