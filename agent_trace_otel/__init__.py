@@ -25,19 +25,21 @@ if TYPE_CHECKING:
         log_file_write,
         log_user_prompt,
     )
-    from agent_trace_otel.capture.sessions import end_session, session_scope as session, start_session
+    from agent_trace_otel.capture.sessions import end_session, start_session
+    from agent_trace_otel.capture.sessions import session_scope as session
+    from agent_trace_otel.exporter import FileSpanExporter
+    from agent_trace_otel.identity import Session
+    from agent_trace_otel.identity import current as current_session
     from agent_trace_otel.pipeline import configure, force_flush
     from agent_trace_otel.processor import AgentTraceSpanProcessor
     from agent_trace_otel.redact import Redactor
-    from agent_trace_otel.identity import Session, current as current_session
     from agent_trace_otel.store.events import SessionMeta
-    from agent_trace_otel.store.exporter import FileSpanExporter
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "AgentTraceSpanProcessor": ("processor", "AgentTraceSpanProcessor"),
-    "FileSpanExporter": ("store.exporter", "FileSpanExporter"),
+    "FileSpanExporter": ("exporter", "FileSpanExporter"),
     "Redactor": ("redact", "Redactor"),
     "Session": ("identity", "Session"),
     "SessionMeta": ("store.events", "SessionMeta"),

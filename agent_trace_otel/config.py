@@ -8,10 +8,11 @@ never per span.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from agent_trace_otel.errors import UsageError
@@ -49,7 +50,7 @@ class Settings:
     """OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL as given; anything but http/protobuf is warned about once."""
 
 
-def load(environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:  # noqa: ANN401 - checked by Settings
+def load(environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
     """Return the settings in force.
 
     Args:
@@ -77,9 +78,9 @@ def _from_file(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return {}
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
     try:
         table = tomllib.loads(text)
@@ -166,4 +167,4 @@ def _number(name: str, text: str) -> float:
     if not 0 <= number < float("inf"):
         msg = f"{name}={text!r}: expected a number that is not negative"
         raise UsageError(msg)
-    return cast("float", number)
+    return number

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import json
@@ -66,6 +66,7 @@ def to_json(value: object) -> str:
 
 def _is_small(value: object) -> bool:
     """Tell whether encoding the value whole is cheap, by its own length and that of its members."""
+    members: Iterable[Any]
     if isinstance(value, dict):
         members = value.values()
     elif isinstance(value, (list, tuple)):
@@ -112,7 +113,7 @@ class _Walk:
         self._left = limit
         self._above: set[int] = set()
 
-    def visit(self, value: object, depth: int) -> Any:  # noqa: ANN401, PLR0911 - one return a kind of value
+    def visit(self, value: object, depth: int) -> Any:  # noqa: ANN401 - one return a kind of value
         if value is None or value is True or value is False:
             return value
         if isinstance(value, enum.Enum):
@@ -143,7 +144,7 @@ class _Walk:
             return [*kept, f"… [cut: {len(value) - MAX_ITEMS} items]"] if len(value) > MAX_ITEMS else kept
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._take(_bytes_text(bytes(value)))
-        if isinstance(value, (datetime.date, datetime.time)):
+        if isinstance(value, (dt.date, dt.time)):
             return value.isoformat()
         if isinstance(value, (uuid.UUID, decimal.Decimal, pathlib.PurePath)):
             return self._take(str(value))

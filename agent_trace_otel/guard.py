@@ -36,7 +36,9 @@ def report(place: str, error: BaseException) -> None:
             failures[place] += 1
             first = failures[place] == 1
         level = logging.WARNING if first else logging.DEBUG
-        logger.log(level, "could not %s: %s: %s", place, type(error).__name__, error, exc_info=logger.level == logging.DEBUG)
+        logger.log(
+            level, "could not %s: %s: %s", place, type(error).__name__, error, exc_info=logger.level == logging.DEBUG
+        )
     except Exception:  # noqa: BLE001, S110 - a log handler or __str__ of the user's may raise; there is nobody left to tell
         pass
 

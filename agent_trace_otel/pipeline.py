@@ -1,8 +1,8 @@
 """Provider, processor and exporters, set up: where our spans come from and where they go.
 
-`configure` makes the choice explicit. Without it, `tracer` follows three rules: a global SDK provider gets our processor
-once and its tracers are used; none is there: a private provider serves sessions until a global one appears; no session
-and no provider: there is no tracer, and nothing is imported, made or written.
+`configure` makes the choice explicit. Without it, `tracer` follows three rules: a global SDK provider gets our
+processor once and its tracers are used; none is there: a private provider serves sessions until a global one appears;
+no session and no provider: there is no tracer, and nothing is imported, made or written.
 
 Called by `spans` (for a tracer) and by users (`configure`). The SDK is imported only when a provider is needed.
 """
@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import trace as trace_api
 
@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from agent_trace_otel.processor import SessionSpanProcessor
     from agent_trace_otel.redact import Redactor
 
-SCOPE_NAME = "agent_trace_otel"
+_NOT_LOOKED = object()
+
+
+def _name_of_global() -> object:
+    return trace_api._TRACER_PROVIDER  # noqa: SLF001 - every traced call asks, and get_tracer_provider() reads os.environ
+
+
+_read_global = _name_of_global if hasattr(trace_api, "_TRACER_PROVIDER") else trace_api.get_tracer_provider
 
 
 @dataclass(slots=True)
@@ -39,8 +46,10 @@ class _State:
     private: TracerProvider | None = None
     settings: config.Settings | None = None
     redact: bool | Redactor | None = None
-    bound_to: object = None
     tracer: Tracer | None = None
+    """What `tracer` answered last."""
+    seen_global: object = _NOT_LOOKED
+    """The global provider at that time; another one there changes the answer."""
     environment_read: bool = False
 
 
@@ -81,7 +90,7 @@ def configure(  # noqa: PLR0913 - one argument a setting
     Example:
         agent_trace_otel.configure(endpoint="http://localhost:4318")
     """
-    settings = config.load(
+    in_force = config.load(
         trace_dir=None if trace_dir is None else Path(trace_dir),
         redact=redact if isinstance(redact, bool) else None,
         capture_content=capture_content,
@@ -89,15 +98,15 @@ def configure(  # noqa: PLR0913 - one argument a setting
         headers=headers,
     )
     with _lock:
-        _state.settings, _state.redact = settings, redact
+        _state.settings, _state.redact = in_force, redact
         provider = _global_provider()
         if provider is None:
-            provider = _state.private or _new_provider(settings, service_name)
+            provider = _state.private or _new_provider(in_force, service_name)
             trace_api.set_tracer_provider(provider)
         else:
-            _join(provider, settings)
+            _join(provider, in_force)
         _bind(provider)
-        return provider
+        return cast("TracerProvider", provider)
 
 
 def tracer(*, service_name: str | None = None, needed: bool = False) -> Tracer | None:
@@ -107,28 +116,16 @@ def tracer(*, service_name: str | None = None, needed: bool = False) -> Tracer |
         service_name: the resource's service.name, should a private provider have to be made.
         needed: True makes a private provider where there is none (a session is being opened).
     """
-    provider = trace_api.get_tracer_provider()
-    if provider is _state.bound_to:
+    seen = _read_global()
+    if seen is _state.seen_global and (_state.tracer is not None or not needed):
         return _state.tracer
-    if hasattr(provider, "add_span_processor"):
-        with _lock:
-            if provider is not _state.private:
-                _join(provider, _settings())
-            return _bind(provider)
-    if _state.private is not None:
-        return _state.tracer
-    if not needed and not _joins_parent_process():
-        return None
     with _lock:
-        if _state.private is None:
-            _state.private = _new_provider(_settings(), service_name)
-        return _bind(_state.private)
+        return _choose_tracer(service_name, needed=needed)
 
 
 def settings() -> config.Settings:
     """Return the settings in force."""
-    with _lock:
-        return _settings()
+    return _state.settings or _load_settings()
 
 
 def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:
@@ -141,17 +138,32 @@ def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_
 
 def force_flush(timeout: float = 10.0) -> bool:
     """Send what waits to be sent; False if that took longer than ``timeout`` seconds or failed."""
-    provider: Any = _state.bound_to
+    provider: Any = _global_provider() or _state.private
     return provider is None or provider.force_flush(int(timeout * 1000)) is not False
 
 
+def _choose_tracer(service_name: str | None, *, needed: bool) -> Tracer | None:
+    provider = _global_provider()
+    _state.seen_global = _read_global()
+    if provider is not None:
+        if provider is not _state.private:
+            _join(provider, settings())
+        return _bind(provider)
+    if _state.private is None:
+        if not needed and not _joins_parent_process():
+            return None
+        _state.private = _new_provider(settings(), service_name)
+    return _bind(_state.private)
+
+
 def _bind(provider: Any) -> Tracer:  # noqa: ANN401 - any provider with the SDK's interface
-    from agent_trace_otel import __version__
+    from agent_trace_otel import __version__, processor
 
     _joins_parent_process()
-    _state.tracer = provider.get_tracer(SCOPE_NAME, __version__)
-    _state.bound_to = provider if provider is trace_api.get_tracer_provider() else None
-    return _state.tracer  # type: ignore[return-value]
+    _state.seen_global = _read_global()
+    tracer: Tracer = provider.get_tracer(processor.SCOPE_NAME, __version__)
+    _state.tracer = tracer
+    return tracer
 
 
 def _global_provider() -> Any:  # noqa: ANN401 - any provider with the SDK's interface
@@ -160,14 +172,15 @@ def _global_provider() -> Any:  # noqa: ANN401 - any provider with the SDK's int
     return provider if hasattr(provider, "add_span_processor") else None
 
 
-def _settings() -> config.Settings:
-    if _state.settings is None:
-        try:
-            _state.settings = config.load()
-        except Exception as error:  # noqa: BLE001 - a bad variable must not stop a traced program
-            guard.report("use the settings, so the defaults hold", error)
-            _state.settings = config.load({})
-    return _state.settings
+def _load_settings() -> config.Settings:
+    with _lock:
+        if _state.settings is None:
+            try:
+                _state.settings = config.load()
+            except Exception as error:  # noqa: BLE001 - a bad variable must not stop a traced program
+                guard.report("use the settings, so the defaults hold", error)
+                _state.settings = config.load({})
+        return _state.settings
 
 
 def _joins_parent_process() -> bool:
@@ -176,7 +189,7 @@ def _joins_parent_process() -> bool:
         _state.environment_read = True
         named = identity.named_in_environment()
         if named is not None:
-            in_force = _settings()
+            in_force = settings()
             parent = identity.context_of_environment()
             identity.adopt(identity.Session(named, "", in_force.trace_dir, redact=in_force.redact, parent=parent))
     return identity.of_process() is not None

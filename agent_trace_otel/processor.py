@@ -8,16 +8,12 @@ Installed by `pipeline`, or by the user in a provider of their own.
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from opentelemetry import baggage
 from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
@@ -25,41 +21,64 @@ from opentelemetry.trace import StatusCode
 from agent_trace_otel import config, guard, identity, semconv
 from agent_trace_otel.redact import Redactor
 from agent_trace_otel.span_copy import Cleaner
+from agent_trace_otel.span_sessions import SpanSessions, writer_for
 from agent_trace_otel.store import span_events
 from agent_trace_otel.store.spans_file import encode_line
-from agent_trace_otel.store.writer import SessionWriter
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
+    from agent_trace_otel.store.writer import SessionWriter
+
+SCOPE_NAME = "agent_trace_otel"
+"""Instrumentation scope of the spans that `spans` makes."""
 MAX_OPEN_SPANS = 100_000
-MAX_WRITERS = 10_000
-MAX_TRACES = 10_000
-PENDING_PER_TRACE = 256
-PENDING_IN_ALL = 10_000
-PENDING_NS = 5 * 60 * 1_000_000_000
 
 
-@dataclass(slots=True)
 class _OpenSpan:
     """What the processor remembers of a span between its start and its end."""
 
-    kind: span_events.Kind
+    __slots__ = (
+        "agent",
+        "clean",
+        "cleaner",
+        "in_model",
+        "in_tool",
+        "inherited",
+        "kind",
+        "muted",
+        "opened",
+        "points",
+        "raw",
+        "span_id",
+        "tail",
+        "writer",
+    )
+
+    agent: str
+    """Name of the sub-agent it belongs to, empty for the main one."""
     raw: Mapping[str, Any]
-    clean: dict[str, Any]
-    name: str
-    clean_name: str
+    clean: Mapping[str, Any]
+    """What its opening event tells, as it came and without secrets."""
     cleaner: Cleaner
-    place: span_events.Place
+    kind: span_events.Kind
+    in_model: bool
+    in_tool: bool
+    """Whether it is or hangs under a model call, a tool call."""
+    muted: bool
+    """Its story is told by an open span around it: no event of its own."""
+    opened: bool
+    """Its opening event is written."""
+    inherited: bool
+    """It was started by the parent of this forked process, which will end it."""
+    points: set[str] | None
+    """Ids of its span events that were written when they were logged."""
+    span_id: str
+    tail: str
+    """The members that close the ``data`` of each of its events."""
     writer: SessionWriter | None
-    agent: str = ""
-    in_model: bool = False
-    in_tool: bool = False
-    muted: bool = False
-    opened: bool = False
-    inherited: bool = False
-    points: set[str] = field(default_factory=set[str])
+    """Its session's; None while its trace has none."""
 
 
 class SessionSpanProcessor(SpanProcessor):
@@ -76,6 +95,9 @@ class SessionSpanProcessor(SpanProcessor):
         provider.add_span_processor(AgentTraceSpanProcessor(trace_dir="traces"))
     """
 
+    is_live = True
+    """False when spans come only after their end, from an exporter."""
+
     def __init__(
         self,
         trace_dir: str | os.PathLike[str] | None = None,
@@ -84,21 +106,17 @@ class SessionSpanProcessor(SpanProcessor):
         delivery: SpanProcessor | None = None,
         settings: config.Settings | None = None,
     ) -> None:
-        redactor = redact if isinstance(redact, Redactor) else Redactor()
-        if settings is None:
-            settings = config.load(
-                trace_dir=None if trace_dir is None else Path(trace_dir),
-                redact=redact if isinstance(redact, bool) else None,
-            )
-        self.settings = settings
+        self.settings = settings or config.load(
+            trace_dir=None if trace_dir is None else Path(trace_dir),
+            redact=redact if isinstance(redact, bool) else None,
+        )
         self.delivery = delivery
-        self._redacting = Cleaner(redactor, capture_content=settings.capture_content)
-        self._plain = Cleaner(None, capture_content=settings.capture_content)
+        redactor = redact if isinstance(redact, Redactor) else Redactor()
+        self._redacting = Cleaner(redactor, capture_content=self.settings.capture_content)
+        self._plain = Cleaner(None, capture_content=self.settings.capture_content)
+        self._limit = self.settings.max_value_bytes
         self._open: dict[int, _OpenSpan] = {}
-        self._traces: OrderedDict[int, SessionWriter] = OrderedDict()
-        self._pending: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
-        self._pending_count = 0
-        self._lock = threading.Lock()
+        self._sessions = SpanSessions(self.settings.trace_dir)
         _processors.add(self)
 
     # -- the SpanProcessor interface -----------------------------------------------------------------------------
@@ -109,6 +127,11 @@ class SessionSpanProcessor(SpanProcessor):
             self._start(span, parent_context)
         except Exception as error:  # noqa: BLE001 - never the user's problem
             guard.report("record the start of a span", error)
+
+    def record(self, span: ReadableSpan, parent_context: Context) -> None:
+        """Write the whole story of a span that nobody saw begin."""
+        self.on_start(cast("Span", span), parent_context)  # reads only what an ended span has too
+        self.on_end(span)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Write the event that closes the span and the span itself; hand the copy on."""
@@ -128,247 +151,180 @@ class SessionSpanProcessor(SpanProcessor):
             return True
         return guard.guarded("send spans")(self.delivery.force_flush)(timeout_millis) is True
 
-    # -- span events, as they are logged -------------------------------------------------------------------------
-
-    def on_event(self, span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> bool:
-        """Write a span event's line now, not when its span ends; False if the span is not one of ours."""
+    def on_event(self, span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:
+        """Write a span event's line now, not when its span ends."""
         state = self._open.get(span_id)
-        if state is None or state.writer is None:
-            return False
-        self._write_point(state, name, state.cleaner.attributes(attributes), time_ns)
-        return True
+        if state is not None and state.writer is not None:
+            self._write_point(state, state.writer, name, state.cleaner.attributes(attributes), time_ns, 0)
 
     # -- start ---------------------------------------------------------------------------------------------------
 
     def _start(self, span: ReadableSpan, parent_context: Context | None) -> None:
-        state = self._open_state(span, parent_context)
+        state = self._remember(span, parent_context)
         if len(self._open) >= MAX_OPEN_SPANS:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.context.span_id] = state
         if state.writer is not None and state.kind != "generic":
-            self._write_opening(state, span)
+            self._write_opening(state, state.writer, span)
 
-    def _open_state(self, span: ReadableSpan, parent_context: Context | None) -> _OpenSpan:
-        context = span.context
-        raw: dict[str, Any] = span.attributes.copy() if span.attributes else {}  # type: ignore[attr-defined]
-        kind = span_events.kind_of(raw)
-        parent = self._open.get(span.parent.span_id) if span.parent is not None else None
-        explicit = identity.of_context(parent_context)
-        writer = self._writer_of(context.trace_id, kind, raw, parent, explicit, parent_context)
-        redact = explicit.redact if explicit is not None else self.settings.redact
-        cleaner = parent.cleaner if explicit is None and parent else self._redacting if redact else self._plain
-        agent = parent.agent if parent is not None else ""
-        if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
-            agent = str(raw.get(semconv.AGENT_NAME, ""))
-        in_model = parent is not None and parent.in_model
-        in_tool = parent is not None and parent.in_tool
-        return _OpenSpan(
-            kind=kind,
-            raw=raw,
-            clean=cleaner.attributes(raw),
-            name=span.name,
-            clean_name=cleaner.text(span.name),
-            cleaner=cleaner,
-            place=span_events.Place(
-                format(context.trace_id, "032x"),
-                format(context.span_id, "016x"),
-                format(span.parent.span_id, "016x") if span.parent is not None else "",
-                cleaner.text(agent) if agent else "",
-            ),
-            writer=writer,
-            agent=agent,
-            in_model=in_model or kind == "model",
-            in_tool=in_tool or kind == "tool",
+    def _remember(self, span: ReadableSpan, context: Context | None) -> _OpenSpan:
+        ids, above = span.context, span.parent
+        state = _OpenSpan()
+        raw = _copy(span.attributes)
+        state.kind = kind = span_events.kind_of(raw)
+        parent = self._open.get(above.span_id) if above is not None else None
+        explicit = identity.of_context(context)
+        if explicit is not None:
+            state.writer = writer_for(explicit.trace_dir, explicit.id)
+            state.cleaner = self._redacting if explicit.redact else self._plain
+        else:
+            inherited = parent.writer if parent is not None else None
+            state.writer = self._sessions.find(ids.trace_id, raw, inherited, context, is_agents=kind != "generic")
+            by_default = self._redacting if self.settings.redact else self._plain
+            state.cleaner = parent.cleaner if parent is not None else by_default
+        state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[kind] if key in raw}
+        state.clean = state.cleaner.attributes(state.raw)
+        if parent is None:
+            state.agent, state.in_model, state.in_tool = "", kind == "model", kind == "tool"
+            state.muted = False
+        else:
+            state.agent = parent.agent
+            state.in_model = parent.in_model or kind == "model"
+            state.in_tool = parent.in_tool or kind == "tool"
             # the inner span of a call that has one already: its story is told once, by the outer span
-            muted=(kind == "model" and in_model) or (kind == "tool" and in_tool and semconv.MCP_METHOD_NAME in raw),
+            state.muted = (kind == "model" and parent.in_model) or (
+                kind == "tool" and parent.in_tool and semconv.MCP_METHOD_NAME in raw
+            )
+        if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
+            state.agent = str(state.clean.get(semconv.AGENT_NAME, ""))
+        state.opened = state.inherited = False
+        state.points = None
+        state.span_id = f"{ids.span_id:016x}"
+        state.tail = span_events.tail(
+            f"{ids.trace_id:032x}", state.span_id, f"{above.span_id:016x}" if above is not None else "", state.agent
         )
+        return state
 
     # -- end -----------------------------------------------------------------------------------------------------
 
     def _end(self, span: ReadableSpan) -> None:
         state = self._open.pop(span.context.span_id, None)
         if state is None:
-            state = self._open_state(span, context_api.Context())
+            state = self._remember(span, _NOWHERE)
         elif state.inherited:
-            return  # this process is a fork's child; the parent ends the span
-        raw: dict[str, Any] = span.attributes.copy() if span.attributes else {}  # type: ignore[attr-defined]
+            return
+        raw = _copy(span.attributes)
         if state.kind == "generic":
             self._look_again(state, span, raw)
-        if state.writer is None:
-            self._keep(span)
+        writer = state.writer
+        if writer is None:
+            self._sessions.keep(span, span.context.trace_id)
             return
-        attributes = self._clean_again(state, raw)
-        name = state.clean_name if span.name is state.name else state.cleaner.text(span.name)
-        attributes.setdefault(semconv.SESSION_ID, state.writer.session_id)
-        copy = state.cleaner.span(span, name, attributes)
+        if semconv.SESSION_ID not in raw:
+            raw[semconv.SESSION_ID] = writer.session_id
+            stamped = True
+        else:
+            stamped = False
+        clean, encoded = state.cleaner.encoded(raw, state.raw, state.clean)
+        copy = state.cleaner.span(span, clean if stamped or clean is not raw else None)
         if state.kind != "generic":
-            self._write_opening(state, span)
-        if copy.events:
-            self._write_points(state, copy)
-        state.writer.span(encode_line(copy))
-        self._write_closing(state, copy, attributes)
+            self._write_opening(state, writer, span)
+        if copy is not span and copy.events:
+            self._write_points(state, writer, copy)
+        writer.span(encode_line(copy, encoded, is_bare=copy is span))
+        self._write_closing(state, writer, copy, clean)
         if self.delivery is not None:
             self.delivery.on_end(copy)
+        if self._sessions.keeps:
+            for waiting in self._sessions.take_kept(span.context.trace_id):
+                self.on_end(waiting)
 
     def _look_again(self, state: _OpenSpan, span: ReadableSpan, raw: Mapping[str, Any]) -> None:
-        """Tell a span's kind by what it has learnt since its start (instrumentations set the operation late)."""
+        """Tell a span's kind by what it has learnt since its start: some instrumentations set the operation late."""
         state.kind = span_events.kind_of(raw)
+        state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[state.kind] if key in raw}
+        state.clean = state.cleaner.attributes(state.raw)
         if state.writer is None:
-            state.writer = self._writer_of(span.context.trace_id, state.kind, raw, None, None, context_api.Context())
-
-    @staticmethod
-    def _clean_again(state: _OpenSpan, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """Clean what is new since the start; what was clean then and is the same object needs no second look."""
-        before, cleaned = state.raw, state.clean
-        new = {key: value for key, value in raw.items() if before.get(key, _NOTHING) is not value}
-        if len(raw) == len(before) + len(new):
-            return cleaned | state.cleaner.attributes(new)
-        return state.cleaner.attributes(raw)
+            trace_id, is_agents = span.context.trace_id, state.kind != "generic"
+            state.writer = self._sessions.find(trace_id, raw, None, _NOWHERE, is_agents=is_agents)
 
     # -- lines ---------------------------------------------------------------------------------------------------
 
-    def _write_opening(self, state: _OpenSpan, span: ReadableSpan) -> None:
-        writer = state.writer
-        if state.opened or writer is None:
+    def _write_opening(self, state: _OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
+        if state.opened:
             return
         state.opened = True
         start_ns = span.start_time or time.time_ns()
         if state.kind == "session":
-            command = " ".join(str(word) for word in state.clean.get(semconv.PROCESS_COMMAND_ARGS, ()))
+            command = " ".join(span_events.words(state.clean.get(semconv.PROCESS_COMMAND_ARGS)))
             writer.begin(start_ns, str(state.clean.get(semconv.AGENT_NAME, "")), command)
-        elif not writer.begun:
-            self._begin_implicit(state, span, start_ns)
+        elif not writer.begun and writer.begin_if_new():
+            self._begin_implicit(state, writer, span, start_ns)
         if state.muted:
             return
-        found = span_events.opening(state.kind, state.clean, state.place, self.settings.max_value_bytes)
+        # at their start, spans of our own hold JSON that we wrote; anybody else's is checked
+        scope = span.instrumentation_scope
+        is_ours = state.clean is state.raw and scope is not None and scope.name == SCOPE_NAME and span.end_time is None
+        found = span_events.opening(state.kind, state.clean, state.tail, self._limit, is_json=is_ours)
         if found is not None:
-            writer.event(found[0], start_ns, state.place.span_id, found[1])
+            writer.event(found[0], start_ns, state.span_id, found[1])
 
-    def _begin_implicit(self, state: _OpenSpan, span: ReadableSpan, start_ns: int) -> None:
+    @staticmethod
+    def _begin_implicit(state: _OpenSpan, writer: SessionWriter, span: ReadableSpan, start_ns: int) -> None:
         """Write the session_start of a session that nobody opened, once, when its folder is made."""
-        writer = state.writer
-        if writer is None or not writer.begin_if_new():
-            return
-        name = str(state.clean.get(semconv.AGENT_NAME) or span.resource.attributes.get(semconv.SERVICE_NAME) or "")
-        event_id = span_events.point_id(state.place.span_id, start_ns, "session_start", 0)
-        data = span_events.point_data(
-            span_events.Point("session_start", {"agent_name": state.cleaner.text(name), "command": []}), state.place
-        )
+        name = state.clean.get(semconv.AGENT_NAME) or span.resource.attributes.get(semconv.SERVICE_NAME) or ""
+        clean_name = state.cleaner.text(str(name))
+        writer.begin(start_ns, clean_name, "")
+        event_id = span_events.point_id(state.span_id, start_ns, "session_start", 0)
+        data = span_events.with_tail({"agent_name": clean_name, "command": []}, state.tail)
         writer.event("session_start", start_ns, event_id, data)
 
-    def _write_points(self, state: _OpenSpan, span: ReadableSpan) -> None:
+    def _write_points(self, state: _OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
         counts: dict[tuple[str, int], int] = {}
         for event in span.events:
             occurrence = (event.name, event.timestamp)
             counts[occurrence] = count = counts.get(occurrence, -1) + 1
-            self._write_point(state, event.name, event.attributes or {}, event.timestamp, count)
+            self._write_point(state, writer, event.name, event.attributes or {}, event.timestamp, count)
 
-    def _write_point(
-        self, state: _OpenSpan, name: str, attributes: Mapping[str, Any], time_ns: int, count: int = 0
+    def _write_point(  # noqa: PLR0913 - one event
+        self,
+        state: _OpenSpan,
+        writer: SessionWriter,
+        name: str,
+        attributes: Mapping[str, Any],
+        time_ns: int,
+        count: int,
     ) -> None:
-        found = span_events.point(name, attributes, self.settings.max_value_bytes)
-        if found is None or state.writer is None:
+        found = span_events.point(name, attributes, self._limit)
+        if found is None:
             return
-        event_id = span_events.point_id(state.place.span_id, time_ns, found.event_type, count)
-        if event_id in state.points:
-            return
-        state.points.add(event_id)
-        state.writer.event(found.event_type, time_ns, event_id, span_events.point_data(found, state.place))
+        event_type, data = found
+        event_id = span_events.point_id(state.span_id, time_ns, event_type, count)
+        if state.points is None:
+            state.points = set()
+        if event_id not in state.points:
+            state.points.add(event_id)
+            writer.event(event_type, time_ns, event_id, span_events.with_tail(data, state.tail))
 
-    def _write_closing(self, state: _OpenSpan, span: ReadableSpan, attributes: Mapping[str, Any]) -> None:
-        writer = state.writer
-        if writer is None or state.muted:
+    def _write_closing(
+        self, state: _OpenSpan, writer: SessionWriter, span: ReadableSpan, attributes: Mapping[str, Any]
+    ) -> None:
+        if state.muted:
             return
         end_ns = span.end_time or time.time_ns()
         duration_ms = (end_ns - (span.start_time or end_ns)) / 1e6
-        failed = span.status.status_code is StatusCode.ERROR
-        message, exception_type = _failure(span) if failed else ("", "")
-        ending = span_events.Ending(failed, message, exception_type, duration_ms)
-        found = span_events.closing(state.kind, attributes, ending, state.place, self.settings.max_value_bytes)
+        failure = _failure(span) if span.status.status_code is StatusCode.ERROR else None
+        found = span_events.closing(state.kind, attributes, failure, duration_ms, state.tail, self._limit)
         if found is not None:
-            writer.event(
-                found[0],
-                end_ns,
-                span_events.closing_id(state.place.span_id),
-                found[1],
-                parent_id=state.place.span_id,
-                duration_ms=duration_ms,
-            )
+            parent_id = "" if state.kind == "session" else state.span_id
+            event_id = span_events.closing_id(state.span_id)
+            writer.event(found[0], end_ns, event_id, found[1], parent_id=parent_id, duration_ms=duration_ms)
         if state.kind == "session":
             writer.end(end_ns)
 
-    # -- which session -------------------------------------------------------------------------------------------
-
-    def _writer_of(  # noqa: PLR0913 - the answers are asked for in order
-        self,
-        trace_id: int,
-        kind: span_events.Kind,
-        raw: Mapping[str, Any],
-        parent: _OpenSpan | None,
-        explicit: identity.Session | None,
-        context: Context | None,
-    ) -> SessionWriter | None:
-        """Return the session a span belongs to, by the first rule that answers; None for "not known yet".
-
-        The explicit session of the context; the conversation that an agent span names; its parent's session; the
-        conversation that baggage names; the trace's, if it has one; the process's session; the trace itself.
-        """
-        if explicit is not None:
-            return writer_for(explicit.trace_dir, explicit.id)
-        is_agents = kind != "generic"
-        named = _conversation(raw) if is_agents else None
-        if named is None and parent is not None and parent.writer is not None:
-            return parent.writer
-        if named is None and is_agents:
-            named = _conversation(baggage.get_all(context))
-        if named is not None:
-            writer = writer_for(self.settings.trace_dir, identity.folder_name(named))
-        elif trace_id in self._traces:
-            return self._traces[trace_id]
-        elif (process_session := identity.of_process()) is not None:
-            return writer_for(process_session.trace_dir, process_session.id)
-        elif is_agents:
-            writer = writer_for(self.settings.trace_dir, format(trace_id, "032x"))
-        else:
-            return None
-        if self._traces.get(trace_id) is not writer:
-            self._remember(trace_id, writer)
-        return writer
-
-    def _remember(self, trace_id: int, writer: SessionWriter) -> None:
-        """Let later spans of the trace follow, and write those that ended before it had a session."""
-        with self._lock:
-            self._traces[trace_id] = writer
-            if len(self._traces) > MAX_TRACES:
-                self._traces.popitem(last=False)
-            waiting = self._pending.pop(trace_id, [])
-            self._pending_count -= len(waiting)
-        for span in waiting:
-            self.on_end(span)
-        for state in tuple(self._open.values()) if waiting or len(self._open) > 1 else ():
-            if state.writer is None and state.place.trace_id == format(trace_id, "032x"):
-                state.writer = writer
-
-    def _keep(self, span: ReadableSpan) -> None:
-        """Keep a span that ended before its trace had a session, within bounds."""
-        now = time.time_ns()
-        with self._lock:
-            waiting = self._pending.setdefault(span.context.trace_id, [])
-            if len(waiting) < PENDING_PER_TRACE:
-                waiting.append(span)
-                self._pending_count += 1
-            while self._pending:
-                oldest = next(iter(self._pending.values()))
-                fresh = oldest and now - (oldest[-1].end_time or 0) < PENDING_NS
-                if fresh and self._pending_count <= PENDING_IN_ALL:
-                    break
-                self._pending_count -= len(self._pending.popitem(last=False)[1])
-
     def after_fork_in_child(self) -> None:
-        """Leave the parent's open and waiting spans to the parent."""
-        self._lock = threading.Lock()
-        self._pending.clear()
-        self._pending_count = 0
+        """Leave the parent's open and kept spans to the parent."""
+        self._sessions.after_fork_in_child()
         for state in self._open.values():
             state.inherited = True
 
@@ -376,35 +332,25 @@ class SessionSpanProcessor(SpanProcessor):
 AgentTraceSpanProcessor = SessionSpanProcessor
 """The name for users: ``provider.add_span_processor(AgentTraceSpanProcessor())``."""
 
-_NOTHING = object()
+_NOWHERE = context_api.Context()
 _processors: weakref.WeakSet[SessionSpanProcessor] = weakref.WeakSet()
-_writers: OrderedDict[tuple[Path, str], SessionWriter] = OrderedDict()
-_writers_lock = threading.Lock()
 
 
-def writer_for(trace_dir: Path, session_id: str) -> SessionWriter:
-    """Return this process's writer of a session: one, however many processors and providers feed it."""
-    global _writers_lock  # noqa: PLW0602 - read only; renewed after a fork
-    key = (trace_dir, session_id)
-    writer = _writers.get(key)
-    if writer is None:
-        with _writers_lock:
-            writer = _writers.setdefault(key, SessionWriter(trace_dir, session_id))
-            if len(_writers) > MAX_WRITERS:
-                _writers.popitem(last=False)
-    return writer
+def another_writes(asking: SessionSpanProcessor) -> bool:
+    """Tell whether a processor besides the asking one writes the same trace directory in this process."""
+    where = asking.settings.trace_dir
+    return any(
+        other.is_live and other.settings.trace_dir == where for other in tuple(_processors) if other is not asking
+    )
 
 
-def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> bool:
-    """Tell the processors that a span event was logged; True if one of them wrote it."""
-    return any([processor.on_event(span_id, name, attributes, time_ns) for processor in tuple(_processors)])
+def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:
+    """Tell the processors that a span event was logged."""
+    for processor in tuple(_processors):
+        processor.on_event(span_id, name, attributes, time_ns)
 
 
 def _after_fork_in_child() -> None:
-    global _writers_lock  # noqa: PLW0603 - a thread of the parent may have held it
-    _writers_lock = threading.Lock()
-    for writer in tuple(_writers.values()):
-        writer.renew_lock()
     for processor in tuple(_processors):
         processor.after_fork_in_child()
 
@@ -413,19 +359,23 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _conversation(values: Mapping[str, Any]) -> str | None:
-    named = values.get(semconv.CONVERSATION_ID) or values.get(semconv.SESSION_ID)
-    return str(named) if named else None
+def _copy(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a plain dict; the SDK's own mapping has a copy() in C but iterates in Python."""
+    if not attributes:
+        return {}
+    copy = getattr(attributes, "copy", None)
+    return dict(attributes) if copy is None else copy()
 
 
 def _is_sub_agent(raw: Mapping[str, Any]) -> bool:
     return raw.get(semconv.OPERATION_NAME) == semconv.INVOKE_AGENT and raw.get(semconv.SCOPE) != semconv.SCOPE_TURN
 
 
-def _failure(span: ReadableSpan) -> tuple[str, str]:
-    """Return (message, exception type) of a failed span: its exception event's, else the status description."""
+def _failure(span: ReadableSpan) -> span_events.Failure:
+    """Return what a failed span says of its failure: its last exception event, else the status description."""
+    description = span.status.description or ""
     for event in reversed(span.events):
         if event.name == semconv.EXCEPTION_EVENT and event.attributes:
-            message = event.attributes.get(semconv.EXCEPTION_MESSAGE) or span.status.description
-            return str(message or ""), str(event.attributes.get(semconv.EXCEPTION_TYPE) or "")
-    return span.status.description or "", ""
+            message = event.attributes.get(semconv.EXCEPTION_MESSAGE) or description
+            return span_events.Failure(str(message), str(event.attributes.get(semconv.EXCEPTION_TYPE) or ""))
+    return span_events.Failure(description, "")

@@ -9,10 +9,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from functools import lru_cache
+from random import getrandbits
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.trace import RandomIdGenerator, SpanLimits
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision, Sampler, SamplingResult
+from opentelemetry.trace import TraceFlags, get_current_span
 
 from agent_trace_otel.ids import ids_of_next_span
 
@@ -27,11 +30,13 @@ class SessionIdGenerator(RandomIdGenerator):
 
     def generate_trace_id(self) -> int:
         """Return the trace id of a span without a parent."""
-        return ids_of_next_span.get()[0] or super().generate_trace_id()
+        given = ids_of_next_span.get()
+        return super().generate_trace_id() if given is None or not given[0] else given[0]
 
     def generate_span_id(self) -> int:
         """Return the id of the span that is being started."""
-        return ids_of_next_span.get()[1] or super().generate_span_id()
+        given = ids_of_next_span.get()
+        return getrandbits(64) or 1 if given is None else given[1]
 
 
 class RecordingSampler(Sampler):
@@ -43,6 +48,7 @@ class RecordingSampler(Sampler):
 
     def __init__(self, decides: Sampler) -> None:
         self._decides = decides
+        self._follows_parent = decides is DEFAULT_ON
 
     def should_sample(  # noqa: PLR0913 - the SDK's interface
         self,
@@ -52,9 +58,15 @@ class RecordingSampler(Sampler):
         kind: SpanKind | None = None,
         attributes: Attributes = None,
         links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
+        trace_state: TraceState | None = None,  # noqa: ARG002 - the SDK's interface
     ) -> SamplingResult:
         """Return the other sampler's decision, RECORD_ONLY in place of DROP."""
+        if self._follows_parent:  # the default; asked for every span, so it is decided here
+            parent = get_current_span(parent_context).get_span_context()
+            if parent.is_valid:
+                sampled = parent.trace_flags & TraceFlags.SAMPLED
+                decision = Decision.RECORD_AND_SAMPLE if sampled else Decision.RECORD_ONLY
+                return SamplingResult(decision, attributes, parent.trace_state)
         result = self._decides.should_sample(parent_context, _hashed(trace_id), name, kind, attributes, links)
         if result.decision is not Decision.DROP:
             return result

@@ -17,10 +17,9 @@ from opentelemetry.trace import Link, Status
 
 from agent_trace_otel import semconv
 from agent_trace_otel.encodable import encodable_text, encodable_value
+from agent_trace_otel.store.spans_file import encode_attribute
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
-
     from agent_trace_otel.redact import Redactor
 
 CONTENT_ATTRIBUTES = frozenset(
@@ -36,25 +35,31 @@ CONTENT_ATTRIBUTES = frozenset(
 """Attributes that hold what was said; left out when content is not to be captured."""
 
 _MAX_RESOURCES = 64
+_SHORT, _MAX_KNOWN = 64, 4096
+_NOTHING: Mapping[str, Any] = {}
+_SAME, _LEFT_OUT = object(), object()
 
 
 class CleanSpan(ReadableSpan):
     """A span whose values have been through a `Cleaner`; it reports the dropped counts of the original."""
 
-    def __init__(self, original: ReadableSpan, **values: Any) -> None:  # noqa: ANN401 - ReadableSpan's own arguments
+    def __init__(self, original: ReadableSpan, **values: Any) -> None:
         super().__init__(**values)
         self._original = original
 
     @property
     def dropped_attributes(self) -> int:
+        """How many attributes the original dropped."""
         return self._original.dropped_attributes
 
     @property
     def dropped_events(self) -> int:
+        """How many events the original dropped."""
         return self._original.dropped_events
 
     @property
     def dropped_links(self) -> int:
+        """How many links the original dropped."""
         return self._original.dropped_links
 
 
@@ -69,29 +74,85 @@ class Cleaner:
     def __init__(self, redactor: Redactor | None, *, capture_content: bool = True) -> None:
         self._redactor = redactor
         self._capture_content = capture_content
+        self._texts: dict[str, str] = {}
+        self._pairs: dict[tuple[str, str], tuple[Any, str]] = {}
         self._resources: dict[int, tuple[Resource, Resource]] = {}
 
     def text(self, text: str) -> str:
         """Clean a span name or a status description."""
-        return encodable_text(text if self._redactor is None else self._redactor.text(text))
+        found = self._texts.get(text)
+        if found is None:
+            found = encodable_text(text if self._redactor is None else self._redactor.text(text))
+            if len(text) <= _SHORT:
+                _remember(self._texts, text, found)
+        return found
 
-    def attributes(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """Clean a mapping of attributes."""
-        redactor, clean = self._redactor, {}
+    def attributes(self, raw: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Clean a mapping of attributes; ``raw`` itself if nothing had to be withheld."""
+        return self.encoded(raw, _NOTHING, _NOTHING)[0]
+
+    def encoded(
+        self, raw: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], list[str]]:
+        """Clean a mapping of attributes and encode it for spans.jsonl, in one pass.
+
+        Args:
+            raw: the attributes.
+            before: attributes that have been cleaned already,
+            after: and what became of them.
+
+        Returns:
+            ``raw`` itself if nothing had to be withheld, else a clean copy; and each attribute as OTLP JSON.
+        """
+        clean: dict[str, Any] | None = None
+        encoded: list[str] = []
+        pairs = self._pairs
         for key, value in raw.items():
-            kind = type(value)
-            if kind is bool or kind is float or value is None:
-                clean[key] = value
-                continue
-            if not self._capture_content and key in CONTENT_ATTRIBUTES:
-                continue
-            kept = value if redactor is None else redactor.pair(key, value)
-            clean[encodable_text(key)] = encodable_text(kept) if type(kept) is str else encodable_value(kept)
-        return clean
+            if type(value) is str and len(value) <= _SHORT:
+                # names, models and ids come again with every span
+                found = pairs.get((key, value))
+                if found is None:
+                    found = self._pair(key, value)
+                    _remember(pairs, (key, value), found)
+            elif before.get(key) is value and key in before:
+                kept = after.get(key, _LEFT_OUT)
+                found = (_SAME if kept is value else kept, "" if kept is _LEFT_OUT else encode_attribute(key, kept))
+            else:
+                found = self._pair(key, value)
+            kept, text = found
+            if kept is not _SAME:
+                if clean is None:
+                    clean = dict(raw)
+                del clean[key]
+                if kept is _LEFT_OUT:
+                    continue
+                clean[encodable_text(key)] = kept
+            encoded.append(text)
+        return raw if clean is None else clean, encoded
 
-    def span(self, span: ReadableSpan, name: str, attributes: Mapping[str, Any]) -> CleanSpan:
-        """Return the copy; name and attributes are given, since the caller has cleaned most of them already."""
-        status = span.status
+    def _pair(self, key: str, value: object) -> tuple[Any, str]:
+        """Return what is kept of one attribute (or `_SAME`, or `_LEFT_OUT`) and its encoding."""
+        if key in CONTENT_ATTRIBUTES and not self._capture_content:
+            return _LEFT_OUT, ""
+        kept = value if self._redactor is None else self._redactor.pair(key, value)
+        kept = encodable_value(kept)
+        clean_key = encodable_text(key)
+        return _SAME if kept is value and clean_key is key else kept, encode_attribute(clean_key, kept)
+
+    def span(self, span: ReadableSpan, attributes: Mapping[str, Any] | None) -> ReadableSpan:
+        """Return the copy, or the span itself if it holds nothing to withhold.
+
+        Args:
+            span: the ended span.
+            attributes: its attributes, cleaned; None if they are as they were.
+        """
+        name, status, events, links = self.text(span.name), span.status, span.events, span.links
+        resource = self.resource(span.resource)
+        if attributes is None:
+            untold = not events and not links and not status.description
+            if untold and resource is span.resource and name == span.name:
+                return span
+            attributes = span.attributes or {}
         if status.description:
             status = Status(status.status_code, self.text(status.description))
         return CleanSpan(
@@ -99,10 +160,10 @@ class Cleaner:
             name=name,
             context=span.context,
             parent=span.parent,
-            resource=self.resource(span.resource),
+            resource=resource,
             attributes=attributes,
-            events=self._events(span.events) if span.events else (),
-            links=self._links(span.links) if span.links else (),
+            events=self._events(events) if events else (),
+            links=self._links(links) if links else (),
             kind=span.kind,
             status=status,
             start_time=span.start_time,
@@ -115,7 +176,8 @@ class Cleaner:
         found = self._resources.get(id(resource))
         if found is not None and found[0] is resource:
             return found[1]
-        cleaned = Resource(self.attributes(resource.attributes), resource.schema_url)
+        attributes = self.attributes(resource.attributes)
+        cleaned = resource if attributes is resource.attributes else Resource(attributes, resource.schema_url)
         if len(self._resources) >= _MAX_RESOURCES:
             self._resources.clear()
         self._resources[id(resource)] = (resource, cleaned)
@@ -128,7 +190,7 @@ class Cleaner:
         )
 
     def _links(self, links: Sequence[Link]) -> tuple[Link, ...]:
-        return tuple(Link(_context(link), self._bounded(link.attributes, link.dropped_attributes)) for link in links)
+        return tuple(Link(link.context, self._bounded(link.attributes, link.dropped_attributes)) for link in links)
 
     def _bounded(self, raw: Mapping[str, Any] | None, dropped: int) -> BoundedAttributes:
         bounded = BoundedAttributes(attributes=self.attributes(raw or {}))
@@ -136,5 +198,7 @@ class Cleaner:
         return bounded
 
 
-def _context(link: Link) -> SpanContext:
-    return link.context
+def _remember(cache: dict[Any, Any], key: object, value: object) -> None:
+    if len(cache) >= _MAX_KNOWN:
+        cache.clear()
+    cache[key] = value

@@ -20,8 +20,8 @@ from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from agent_trace_otel import content, identity, pipeline, process, semconv
-from agent_trace_otel.ids import ids_of_next_span
 from agent_trace_otel.identity import Session
+from agent_trace_otel.ids import ids_of_next_span
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -119,7 +119,7 @@ def start_agent(name: str, *, agent_id: str | None = None, given: object = None)
     if agent_id:
         attributes[semconv.AGENT_ID] = agent_id
     if given is not None and pipeline.settings().capture_content:
-        attributes[semconv.INPUT_MESSAGES] = content.to_json([_text_message("user", content.to_text(given))])
+        attributes[semconv.INPUT_MESSAGES] = messages_json("user", content.to_text(given))
     return _start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes)
 
 
@@ -137,7 +137,7 @@ def start_turn(name: str, prompt: str, *, key: str) -> Span | None:
         semconv.SCOPE: semconv.SCOPE_TURN,
     }
     if pipeline.settings().capture_content:
-        attributes[semconv.INPUT_MESSAGES] = content.to_json([_text_message("user", content.to_text(prompt))])
+        attributes[semconv.INPUT_MESSAGES] = messages_json("user", content.to_text(prompt))
     return _start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes, kind_and_key=("turn", key))
 
 
@@ -149,6 +149,8 @@ def start_tool(name: str, arguments: object = None, *, call_id: str | None = Non
         arguments: a mapping of argument names to values; any value is taken as it is.
         call_id: the id that the model gave the call.
     """
+    if pipeline.tracer() is None:
+        return None
     attributes: dict[str, Any] = {
         semconv.OPERATION_NAME: semconv.EXECUTE_TOOL,
         semconv.TOOL_NAME: name,
@@ -156,20 +158,18 @@ def start_tool(name: str, arguments: object = None, *, call_id: str | None = Non
     }
     if call_id:
         attributes[semconv.TOOL_CALL_ID] = call_id
-    tracer = pipeline.tracer()
-    if tracer is None:
-        return None
     if arguments is not None and pipeline.settings().capture_content:
         attributes[semconv.TOOL_CALL_ARGUMENTS] = content.to_json(arguments)
     return _start(f"{semconv.EXECUTE_TOOL} {name}", SpanKind.INTERNAL, attributes)
 
 
-def start_model_call(
+def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
     model: str | None,
     *,
     operation: str = semconv.CHAT,
     provider: str | None = None,
     messages: Sequence[Mapping[str, Any]] | None = None,
+    system: Sequence[Mapping[str, Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> Span | None:
     """Start the span of a model call: ``{operation} {model}``, CLIENT.
@@ -179,6 +179,7 @@ def start_model_call(
         operation: one of ``semconv.MODEL_OPERATIONS``.
         provider: a value of gen_ai.provider.name, such as ``openai``.
         messages: the input, in the shape of gen_ai.input.messages.
+        system: the instructions, in the shape of gen_ai.system_instructions.
         attributes: further gen_ai.request.* attributes.
     """
     begun: dict[str, Any] = {**(attributes or {}), semconv.OPERATION_NAME: operation}
@@ -186,8 +187,11 @@ def start_model_call(
         begun[semconv.PROVIDER_NAME] = provider
     if model:
         begun[semconv.REQUEST_MODEL] = model
-    if messages is not None and pipeline.settings().capture_content:
-        begun[semconv.INPUT_MESSAGES] = content.to_json(messages)
+    if pipeline.settings().capture_content:
+        if messages is not None:
+            begun[semconv.INPUT_MESSAGES] = content.to_json(messages)
+        if system is not None:
+            begun[semconv.SYSTEM_INSTRUCTIONS] = content.to_json(system)
     return _start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun)
 
 
@@ -204,7 +208,7 @@ def _start(
         if owner is not None and not trace_api.get_current_span(ctx).get_span_context().is_valid:
             ctx = owner.context(ctx)
     if owner is not None:
-        attributes[semconv.CONVERSATION_ID] = owner.id
+        attributes[semconv.CONVERSATION_ID] = attributes[semconv.SESSION_ID] = owner.id
     if kind_and_key is None or owner is None:
         return tracer.start_span(name, ctx, kind, attributes)
     span_id = identity.derived_span_id(owner.id, *kind_and_key)
@@ -213,7 +217,9 @@ def _start(
     trace_id = 0
     if kind_and_key[0] == "turn" and pipeline.settings().trace_per == "turn":
         links = [Link(trace_api.get_current_span(ctx).get_span_context())]
-        ctx = trace_api.set_span_in_context(trace_api.INVALID_SPAN, context_api.set_value(identity.SESSION_KEY, owner, ctx))
+        ctx = trace_api.set_span_in_context(
+            trace_api.INVALID_SPAN, context_api.set_value(identity.SESSION_KEY, owner, ctx)
+        )
         trace_id = identity.derived_trace_id(owner.id, kind_and_key[1])
     given = ids_of_next_span.set((trace_id, span_id))
     try:
@@ -271,10 +277,9 @@ def end_tool(span: Span | None, result: object) -> None:
     """End a tool call that returned."""
     if span is None:
         return
-    final: dict[str, Any] = {semconv.OUTCOME: semconv.OUTCOME_OK}
     if result is not None and pipeline.settings().capture_content:
-        final[semconv.TOOL_CALL_RESULT] = content.to_text(result)
-    span.set_attributes(final)
+        span.set_attribute(semconv.TOOL_CALL_RESULT, content.to_text(result))
+    span.set_attribute(semconv.OUTCOME, semconv.OUTCOME_OK)
     span.end()
 
 
@@ -376,5 +381,9 @@ def _log(name: str, attributes: Mapping[str, Any]) -> None:
     pipeline.announce_event(span.get_span_context().span_id, name, attributes, at)
 
 
-def _text_message(role: str, text: str) -> dict[str, Any]:
-    return {"role": role, "parts": [{"type": "text", "content": text}]}
+def messages_json(role: str, text: str) -> str:
+    """Return one text message in the shape of gen_ai.input.messages, the assistant's as gen_ai.output.messages."""
+    message: dict[str, Any] = {"role": role, "parts": [{"type": "text", "content": text}]}
+    if role == "assistant":
+        message["finish_reason"] = "stop"
+    return content.to_json([message])

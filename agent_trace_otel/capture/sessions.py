@@ -110,7 +110,7 @@ def _without(ended: Session) -> Context:
 
 @guard.guarded("read the session's numbers")
 def _meta_of(ended: Session) -> SessionMeta:
-    from agent_trace_otel.processor import writer_for
+    from agent_trace_otel.span_sessions import writer_for
 
     return writer_for(ended.trace_dir, ended.id).meta()
 
@@ -129,11 +129,16 @@ class session_scope(AbstractContextManager[Session], AbstractAsyncContextManager
         trace_dir: str | os.PathLike[str] | None = None,
         redact: bool | None = None,
     ) -> None:
-        self._open = lambda: start_session(name, session_id=session_id, trace_dir=trace_dir, redact=redact)
+        self._name = name
+        self._session_id = session_id
+        self._trace_dir = trace_dir
+        self._redact = redact
         self._opened: list[Session] = []
 
     def __enter__(self) -> Session:
-        opened = self._open()
+        opened = start_session(
+            self._name, session_id=self._session_id, trace_dir=self._trace_dir, redact=self._redact
+        )
         self._opened.append(opened)
         return opened
 

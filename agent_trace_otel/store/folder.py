@@ -67,44 +67,44 @@ class _AppendFile:
             os.close(self._fd)
 
 
-class _Pool:
-    """The process's open files, least recently used last out, so that thousands of sessions need few descriptors."""
+class _OpenFiles:
+    """The process's open files, oldest first, so that thousands of sessions need few descriptors."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[str, _AppendFile] = OrderedDict()
+        self._slots: OrderedDict[_Slot, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, path: str) -> _AppendFile:
-        file = self._files.get(path)
-        if file is not None:
-            return file
+    def open(self, slot: _Slot) -> _AppendFile:
         with self._lock:
-            file = self._files.get(path)
-            if file is None:
-                file = self._files[path] = _AppendFile(path)
-                while len(self._files) > _MAX_OPEN_FILES:
-                    self._files.popitem(last=False)
-            return file
+            if slot.file is None:
+                slot.file = _AppendFile(slot.path)
+                self._slots[slot] = None
+                while len(self._slots) > _MAX_OPEN_FILES:
+                    self._slots.popitem(last=False)[0].file = None
+            return slot.file
 
-    def drop(self, path: str) -> None:
+    def close(self, slot: _Slot) -> None:
         with self._lock:
-            self._files.pop(path, None)
-
-    def drop_if_gone(self, path: str) -> bool:
-        with self._lock:
-            file = self._files.get(path)
-            if file is None or not file.is_gone():
-                return False
-            del self._files[path]
-            return True
+            slot.file = None
+            self._slots.pop(slot, None)
 
     def renew_lock(self) -> None:
         self._lock = threading.Lock()
 
 
-_pool = _Pool()
+class _Slot:
+    """A place for one open file; hashed by identity."""
+
+    __slots__ = ("file", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.file: _AppendFile | None = None
+
+
+_open_files = _OpenFiles()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.renew_lock)
+    os.register_at_fork(after_in_child=_open_files.renew_lock)
 
 
 class SessionFolder:
@@ -117,30 +117,28 @@ class SessionFolder:
 
     def __init__(self, trace_dir: Path, session_id: str) -> None:
         self.path = trace_dir / session_id
-        self._events = str(self.path / EVENTS)
-        self._spans = str(self.path / SPANS)
+        self._events = _Slot(str(self.path / EVENTS))
+        self._spans = _Slot(str(self.path / SPANS))
         self._not_before = 0.0
         self._reason: Exception | None = None
 
     def append_event(self, line: bytes) -> None:
         """Append one line, newline included, to events.ndjson."""
-        self._open(self._events).append(line)
+        (self._events.file or self._open(self._events)).append(line)
 
     def append_span(self, line: bytes) -> None:
         """Append one line, newline included, to spans.jsonl."""
-        self._open(self._spans).append(line)
+        (self._spans.file or self._open(self._spans)).append(line)
 
-    def _open(self, path: str) -> _AppendFile:
-        try:
-            return _pool.get(path)
-        except OSError:
-            pass
+    def _open(self, slot: _Slot) -> _AppendFile:
+        with contextlib.suppress(OSError):
+            return _open_files.open(slot)
         now = time.monotonic()
         if now < self._not_before and self._reason is not None:
             raise self._reason
         try:
             self.make()
-            return _pool.get(path)
+            return _open_files.open(slot)
         except (OSError, StoreError) as error:
             # a folder that can't be made would cost several system calls an event: try again after a while
             self._reason, self._not_before = error, now + _RETRY_SECONDS
@@ -159,21 +157,24 @@ class SessionFolder:
     def has_events(self) -> bool:
         """Tell whether the timeline has begun, in this process or another."""
         try:
-            return os.stat(self._events).st_size > 0
+            return os.stat(self._events.path).st_size > 0
         except OSError:
             return False
 
     def reopen_if_gone(self) -> bool:
         """Notice that somebody removed the files while we hold them; the next write makes them anew."""
         gone = False
-        for path in (self._events, self._spans):
-            gone = _pool.drop_if_gone(path) or gone
+        for slot in (self._events, self._spans):
+            file = slot.file
+            if file is not None and file.is_gone():
+                _open_files.close(slot)
+                gone = True
         return gone
 
     def close(self) -> None:
         """Give the descriptors back; a later write opens the files again."""
-        _pool.drop(self._events)
-        _pool.drop(self._spans)
+        _open_files.close(self._events)
+        _open_files.close(self._spans)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -201,7 +202,7 @@ class SessionFolder:
         new = self.path / f".{META}.{os.getpid()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
-            with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - opened by descriptor
+            with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
             new.replace(self.path / META)
         except OSError:
@@ -218,7 +219,7 @@ def _make_trace_dir(path: Path) -> None:
     if not ignore.exists():
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - opened by descriptor
+            with open(descriptor, "w", encoding="ascii") as file:
                 file.write("*\n")
 
 

@@ -20,51 +20,74 @@ Kind = Literal["session", "agent", "tool", "model", "resource", "generic"]
 Attributes = Mapping[str, Any]
 
 _MCP_KINDS: dict[str, Kind] = {"tools/call": "tool", "resources/read": "resource", "sampling/createMessage": "model"}
+_KINDS: dict[str, Kind] = {semconv.EXECUTE_TOOL: "tool", **dict.fromkeys(semconv.MODEL_OPERATIONS, "model")}
 _PREVIEW = 500
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an event stands: its span, that span's parent, and the sub-agent it belongs to."""
+def tail(trace_id: str, span_id: str, parent_span_id: str, agent: str) -> str:
+    """Return the members that close every ``data`` object, comma first: where the event stands.
 
-    trace_id: str
-    span_id: str
-    parent_span_id: str
-    agent: str = ""
+    Ids are lower-case hex; ``agent`` names the sub-agent that the span belongs to, if it is not the main one.
+    """
+    of_agent = f',"agent":{encode_basestring_ascii(agent)}' if agent else ""
+    parent = f',"parent_span_id":"{parent_span_id}"' if parent_span_id else ""
+    return f'{of_agent},"trace_id":"{trace_id}","span_id":"{span_id}"{parent}}}'
 
-    def tail(self) -> str:
-        """Return the members that close every ``data`` object, comma first."""
-        agent = f',"agent":{encode_basestring_ascii(self.agent)}' if self.agent else ""
-        parent = f',"parent_span_id":"{self.parent_span_id}"' if self.parent_span_id else ""
-        return f'{agent},"trace_id":"{self.trace_id}","span_id":"{self.span_id}"{parent}}}'
+
+def with_tail(data: Mapping[str, Any], tail: str) -> str:
+    """Return a ``data`` object as JSON text; members that are None are left out."""
+    body = _dumps({key: value for key, value in data.items() if value is not None})[1:-1]
+    return f"{{{body}{tail}" if body else f"{{{tail[1:]}"
 
 
 def kind_of(attributes: Attributes) -> Kind:
     """Tell what a span stands for by its operation; "generic" is anything that is no agent's doing."""
-    operation = attributes.get(semconv.OPERATION_NAME)
     method = attributes.get(semconv.MCP_METHOD_NAME)
     if method is not None:
         return _MCP_KINDS.get(str(method), "agent")
-    if operation == semconv.EXECUTE_TOOL:
-        return "tool"
-    if operation in semconv.MODEL_OPERATIONS:
-        return "model"
-    if operation is None:
-        return "generic"
+    operation = attributes.get(semconv.OPERATION_NAME)
+    kind = _KINDS.get(operation) if isinstance(operation, str) else "generic"
+    if kind is not None:
+        return kind
     return "session" if attributes.get(semconv.SCOPE) == semconv.SCOPE_SESSION else "agent"
 
 
-def opening(kind: Kind, attributes: Attributes, place: Place, limit: int) -> tuple[str, str] | None:
+OPENING_ATTRIBUTES: Mapping[Kind, tuple[str, ...]] = {
+    "session": (
+        semconv.AGENT_NAME,
+        semconv.PROCESS_COMMAND_ARGS,
+        semconv.PROCESS_PID,
+        semconv.PROCESS_START,
+        semconv.BOOT_ID,
+        semconv.HOST_NAME,
+    ),
+    "agent": (semconv.AGENT_NAME,),
+    "tool": (semconv.TOOL_NAME, semconv.TOOL_CALL_ARGUMENTS),
+    "model": (semconv.OPERATION_NAME, semconv.MCP_METHOD_NAME, semconv.REQUEST_MODEL, semconv.INPUT_MESSAGES),
+    "resource": (semconv.MCP_RESOURCE_URI,),
+    "generic": (),
+}
+"""What `opening` reads, by kind."""
+
+
+def opening(
+    kind: Kind, attributes: Attributes, tail: str, limit: int, *, is_json: bool = False
+) -> tuple[str, str] | None:
     """Return (event type, data) of the event that a span opens with, None if its kind has none.
 
-    ``limit`` is the number of characters after which a value is cut.
+    ``limit`` is the number of characters after which a value is cut. ``is_json`` says that arguments are known to be a
+    JSON object in one line.
     """
     if kind == "tool":
         name = encode_basestring_ascii(str(attributes.get(semconv.TOOL_NAME, "")))
-        arguments = _object_text(attributes.get(semconv.TOOL_CALL_ARGUMENTS), limit)
-        return "tool_call", f'{{"tool_name":{name},"arguments":{arguments}{place.tail()}'
+        arguments = attributes.get(semconv.TOOL_CALL_ARGUMENTS)
+        if not (is_json and type(arguments) is str and arguments[:1] == "{" and len(arguments) <= limit):
+            arguments = _object_text(arguments, limit)
+        elif not arguments.isascii():
+            arguments = _NOT_ASCII.sub(_escape, arguments)
+        return "tool_call", f'{{"tool_name":{name},"arguments":{arguments}{tail}'
     if kind == "model":
         model = encode_basestring_ascii(str(attributes.get(semconv.REQUEST_MODEL, "")))
         method = attributes.get(semconv.OPERATION_NAME) or attributes.get(semconv.MCP_METHOD_NAME, "")
@@ -72,44 +95,44 @@ def opening(kind: Kind, attributes: Attributes, place: Place, limit: int) -> tup
         counted = f',"message_count":{count}' if count is not None else ""
         return (
             "llm_request",
-            f'{{"method":{encode_basestring_ascii(str(method))},"model":{model}{counted}{place.tail()}',
+            f'{{"method":{encode_basestring_ascii(str(method))},"model":{model}{counted}{tail}',
         )
     if kind == "session":
         data = {
             "agent_name": str(attributes.get(semconv.AGENT_NAME, "")),
-            "command": [str(word) for word in attributes.get(semconv.PROCESS_COMMAND_ARGS, ())],
+            "command": words(attributes.get(semconv.PROCESS_COMMAND_ARGS)),
             "pid": attributes.get(semconv.PROCESS_PID),
             "pid_start": attributes.get(semconv.PROCESS_START),
             "boot_id": attributes.get(semconv.BOOT_ID),
             "host": attributes.get(semconv.HOST_NAME),
         }
-        return "session_start", _with_tail(data, place)
+        return "session_start", with_tail(data, tail)
     if kind == "resource":
-        return "file_read", _with_tail({"uri": str(attributes.get(semconv.MCP_RESOURCE_URI, ""))}, place)
+        return "file_read", with_tail({"uri": str(attributes.get(semconv.MCP_RESOURCE_URI, ""))}, tail)
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a span ended: ``failed`` is status ERROR, ``message`` its description or the exception's text."""
+class Failure:
+    """What a span with status ERROR says of it."""
 
-    failed: bool
     message: str
     exception_type: str
-    duration_ms: float
 
 
-def closing(kind: Kind, attributes: Attributes, ending: Ending, place: Place, limit: int) -> tuple[str, str] | None:
+def closing(  # noqa: PLR0913 - what an ended span is made of
+    kind: Kind, attributes: Attributes, failure: Failure | None, duration_ms: float, tail: str, limit: int
+) -> tuple[str, str] | None:
     """Return (event type, data) of the one event that closes a span, None if its kind has none."""
     if kind == "session":
-        data: dict[str, Any] = {"duration_ms": ending.duration_ms, "exit_code": attributes.get(semconv.PROCESS_EXIT_CODE)}
-        if ending.failed:
-            data |= {"error": attributes.get(semconv.ERROR_TYPE), "message": cut_text(ending.message, limit)}
-        return "session_end", _with_tail(data, place)
-    if kind not in {"tool", "model", "resource"} or (kind == "resource" and not ending.failed):
+        data: dict[str, Any] = {"duration_ms": duration_ms, "exit_code": attributes.get(semconv.PROCESS_EXIT_CODE)}
+        if failure is not None:
+            data |= {"error": attributes.get(semconv.ERROR_TYPE), "message": cut_text(failure.message, limit)}
+        return "session_end", with_tail(data, tail)
+    if kind not in {"tool", "model", "resource"} or (kind == "resource" and failure is None):
         return None
-    if ending.failed:
-        return "error", _with_tail(_error_data(kind, attributes, ending, limit), place)
+    if failure is not None:
+        return "error", with_tail(_error_data(kind, attributes, failure, limit), tail)
     outcome = attributes.get(semconv.OUTCOME)
     note = "" if outcome in (None, semconv.OUTCOME_OK) else f',"outcome":{encode_basestring_ascii(str(outcome))}'
     if kind == "tool":
@@ -117,18 +140,22 @@ def closing(kind: Kind, attributes: Attributes, ending: Ending, place: Place, li
         result = attributes.get(semconv.TOOL_CALL_RESULT)
         text = "" if result is None else result if isinstance(result, str) else _dumps(_plain(result))
         shown = encode_basestring_ascii(cut_json_text(text, limit) if len(text) > limit else text)
-        return "tool_result", f'{{"tool_name":{name},"result":{shown}{note}{place.tail()}'
-    return "llm_response", _with_tail(_response_data(attributes, outcome), place)
+        return "tool_result", f'{{"tool_name":{name},"result":{shown}{note}{tail}'
+    return "llm_response", with_tail(_response_data(attributes, outcome), tail)
 
 
-def _error_data(kind: Kind, attributes: Attributes, ending: Ending, limit: int) -> dict[str, Any]:
+def _error_data(kind: Kind, attributes: Attributes, failure: Failure, limit: int) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if kind == "tool":
         data["tool_name"] = str(attributes.get(semconv.TOOL_NAME, ""))
     elif kind == "model":
         data["model"] = str(attributes.get(semconv.REQUEST_MODEL, ""))
-    error = str(attributes.get(semconv.ERROR_TYPE) or ending.exception_type or "error")
-    data |= {"error": error, "message": cut_text(ending.message or error, limit), "exception_type": ending.exception_type}
+    error = str(attributes.get(semconv.ERROR_TYPE) or failure.exception_type or "error")
+    data |= {
+        "error": error,
+        "message": cut_text(failure.message or error, limit),
+        "exception_type": failure.exception_type,
+    }
     outcome = attributes.get(semconv.OUTCOME)
     if outcome not in (None, semconv.OUTCOME_ERROR):
         data["outcome"] = str(outcome)
@@ -150,37 +177,30 @@ def _response_data(attributes: Attributes, outcome: object) -> dict[str, Any]:
     return data
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One span event that has a line of its own in the timeline."""
-
-    event_type: str
-    data: dict[str, Any]
-
-
-def point(name: str, attributes: Attributes, limit: int) -> Point | None:
-    """Return the timeline event of a span event, None for one that has no line."""
+def point(name: str, attributes: Attributes, limit: int) -> tuple[str, dict[str, Any]] | None:
+    """Return (event type, data without its tail) of a span event, None for one that has no line."""
     get = attributes.get
     if name == semconv.USER_PROMPT_EVENT:
-        return Point("user_prompt", {"prompt": cut_text(str(get(semconv.TEXT, "")), limit)})
+        return "user_prompt", {"prompt": cut_text(str(get(semconv.TEXT, "")), limit)}
     if name == semconv.ASSISTANT_RESPONSE_EVENT:
-        return Point("assistant_response", {"text": cut_text(str(get(semconv.TEXT, "")), limit)})
+        return "assistant_response", {"text": cut_text(str(get(semconv.TEXT, "")), limit)}
     if name == semconv.DECISION_EVENT:
-        alternatives = [cut_text(str(item), limit) for item in get(semconv.DECISION_ALTERNATIVES) or ()]
-        choice, reason = str(get(semconv.DECISION_CHOICE, "")), str(get(semconv.DECISION_REASON, ""))
-        return Point(
-            "decision",
-            {"choice": cut_text(choice, limit), "reason": cut_text(reason, limit), "alternatives": alternatives},
-        )
+        return "decision", {
+            "choice": cut_text(str(get(semconv.DECISION_CHOICE, "")), limit),
+            "reason": cut_text(str(get(semconv.DECISION_REASON, "")), limit),
+            "alternatives": [cut_text(str(item), limit) for item in get(semconv.DECISION_ALTERNATIVES) or ()],
+        }
     if name in (semconv.FILE_READ_EVENT, semconv.FILE_WRITE_EVENT):
         uri = str(get(semconv.FILE_PATH) or get(semconv.MCP_RESOURCE_URI) or "")
-        return Point("file_read" if name == semconv.FILE_READ_EVENT else "file_write", {"uri": uri})
+        return "file_read" if name == semconv.FILE_READ_EVENT else "file_write", {"uri": uri}
     return None
 
 
-def point_data(found: Point, place: Place) -> str:
-    """Return the ``data`` of a point event as JSON text."""
-    return _with_tail(found.data, place)
+def words(value: object) -> list[str]:
+    """Return a command line as a list of words, whatever form it came in."""
+    if value is None:
+        return []
+    return [str(word) for word in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def closing_id(span_id: str) -> str:
@@ -272,11 +292,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any attribute value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, (str, int, float)) else str(value)
-
-
-def _with_tail(data: Mapping[str, Any], place: Place) -> str:
-    body = _dumps({key: value for key, value in data.items() if value is not None})[1:-1]
-    return "{" + (body + place.tail() if body else place.tail()[1:])
 
 
 def _message_count(value: object) -> int | None:

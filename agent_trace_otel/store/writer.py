@@ -101,7 +101,13 @@ class SessionWriter:
     ) -> None:
         """Write one event."""
         line = event_line(
-            event_type, time_ns / 1e9, event_id, self.session_id, data_json, parent_id=parent_id, duration_ms=duration_ms
+            event_type,
+            time_ns / 1e9,
+            event_id,
+            self.session_id,
+            data_json,
+            parent_id=parent_id,
+            duration_ms=duration_ms,
         )
         try:
             self._folder.append_event(line)

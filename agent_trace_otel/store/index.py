@@ -1,0 +1,236 @@
+"""The index of one session: where its events lie, when they were, which call each one closes.
+
+Comes in: the path of an events.ndjson, however long, torn or still growing. Goes out: a SessionIndex of columns, one
+entry an event, from which an event's data is read when somebody asks. Called by everything under replay/.
+
+100,000 events take about 6 MiB: numbers in arrays, types and names as references to one string each. An event is known
+by its ordinal, its place in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from array import array
+
+from agent_trace_otel.errors import StoreError
+from agent_trace_otel.store.lines import read_data, read_event, read_head, tokens_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+    from typing import Any, BinaryIO
+
+    from typing_extensions import Self
+
+NONE = -1  # the partner of an event that has none
+_OPENING = frozenset({"tool_call", "llm_request"})
+_CLOSING = frozenset({"tool_result", "llm_response", "error"})
+_PAGE = 1 << 13
+# O_NONBLOCK: a pipe put in the place of a file must not stop a reader
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class SessionIndex:
+    """The events of one file; a context manager, since it keeps the file open to read from.
+
+    Columns, by ordinal:
+        event_types: the type, known or not.
+        timestamps: unix seconds.
+        durations: milliseconds, NaN where the event doesn't say.
+        partners: of a call the event that closed it, of a closing event the call it closes, else NONE.
+        tool_names: the name, "" where only the event's data can tell.
+
+    ``order`` is the ordinals by time, equal times in file order. ``torn``, ``unreadable`` and ``repeated`` count the
+    lines left out: cut off at the end of the file, no events, and events that the file holds already.
+
+    Raises:
+        StoreError: the file can't be read. A missing one is an empty one.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.event_types: list[str] = []
+        self.timestamps = array("d")
+        self.durations = array("d")
+        self.partners = array("l")
+        self.tool_names: list[str] = []
+        self.torn = self.unreadable = self.repeated = 0
+        self._offsets = array("q")
+        self._file: BinaryIO | None = None
+        try:
+            self._file = open_regular(path)
+            ascending = self._scan(self._file)
+        except FileNotFoundError:
+            ascending = True
+        except OSError as error:
+            self.close()
+            msg = f"can't read {path}: {error.strerror}"
+            raise StoreError(msg) from error
+        ordinals = range(len(self.timestamps))
+        self.order: Sequence[int] = (
+            ordinals if ascending else array("l", sorted(ordinals, key=self.timestamps.__getitem__))
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def close(self) -> None:
+        """Close the file; the columns stay."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def line(self, ordinal: int) -> bytes:
+        """Return an event's line as it was written, without its newline."""
+        if self._file is None:
+            return b""
+        self._file.seek(self._offsets[ordinal])
+        return self._file.readline().rstrip(b"\n")
+
+    def event(self, ordinal: int) -> dict[str, Any]:
+        """Return an event's seven values by name."""
+        return read_event(self.line(ordinal))
+
+    def data(self, ordinal: int) -> dict[str, Any]:
+        """Return an event's own values."""
+        if self._file is None:
+            return {}
+        self._file.seek(self._offsets[ordinal])
+        return read_data(self._file.readline())
+
+    def tool_name(self, ordinal: int) -> str:
+        """Return the tool of a call or of what closed it, "" when neither says."""
+        name = self.tool_names[ordinal]
+        if not name and self.partners[ordinal] != NONE:
+            name = self.tool_names[self.partners[ordinal]] or _name_in(self.data(self.partners[ordinal]))
+        return name or _name_in(self.data(ordinal))
+
+    def duration_ms(self, ordinal: int) -> float | None:
+        """Return how long the call took that an event closes; as it says itself, else by the two times."""
+        duration = self.durations[ordinal]
+        if duration == duration:  # noqa: PLR0124 - not NaN, without a call
+            return duration
+        call = self.partners[ordinal]
+        if call == NONE or self.event_types[ordinal] not in _CLOSING:
+            return None
+        return (self.timestamps[ordinal] - self.timestamps[call]) * 1000
+
+    def is_open(self, ordinal: int) -> bool:
+        """Tell whether an event opens a call that nothing has closed."""
+        return self.partners[ordinal] == NONE and self.event_types[ordinal] in _OPENING
+
+    def count(self, event_type: str) -> int:
+        """Return how many events are of a type."""
+        return self.event_types.count(event_type)
+
+    def of_type(self, *event_types: str) -> Iterator[int]:
+        """Yield the ordinals of the events of some types, in file order."""
+        return (n for n, event_type in enumerate(self.event_types) if event_type in event_types)
+
+    def total_tokens(self) -> int:
+        """Return the tokens of all model responses."""
+        return sum(tokens_of(self.data(n)) for n in self.of_type("llm_response"))
+
+    def _scan(self, file: BinaryIO) -> bool:  # noqa: C901 - one pass over 100,000 lines, calls cost too much
+        """Fill the columns; True if the lines were in order of time already."""
+        types, timestamps, durations = self.event_types, self.timestamps, self.durations
+        partners, names, offsets = self.partners, self.tool_names, self._offsets
+        texts: dict[bytes, str] = {}  # one string for each type and name, however often it comes
+        seen: set[bytes] = set()
+        open_calls: dict[bytes, int] = {}
+        early_ends: dict[bytes, int] = {}  # of several writers, the one that ends a call may be the faster
+        offset, latest, ascending, ordinal, nan = 0, 0.0, True, 0, float("nan")
+        for line in file:
+            start, offset = offset, offset + len(line)
+            head = read_head(line)
+            if head is None:
+                self._count_bad(line)
+                continue
+            raw_type, at, event_id, parent_id, duration, name = head
+            if event_id:
+                # an id is an event's own, but a foreign writer may give a call and its result one id
+                key = raw_type + event_id
+                if key in seen:
+                    self.repeated += 1
+                    continue
+                seen.add(key)
+            try:
+                timestamp = float(at)
+                durations.append(float(duration) if duration else nan)
+            except ValueError:  # digits and dots, but no number
+                self.unreadable += 1
+                continue
+            event_type = texts.get(raw_type) or texts.setdefault(raw_type, _text(raw_type))
+            partner = NONE
+            if event_type in _OPENING:
+                partner = early_ends.pop(event_id, NONE)
+                if partner == NONE:
+                    open_calls[event_id] = ordinal
+            elif parent_id and event_type in _CLOSING:
+                partner = open_calls.pop(parent_id, NONE)
+                if partner == NONE:
+                    early_ends[parent_id] = ordinal
+            if partner != NONE:
+                partners[partner] = ordinal
+            if timestamp < latest:
+                ascending = False
+            latest = timestamp
+            types.append(event_type)
+            timestamps.append(timestamp)
+            partners.append(partner)
+            names.append((texts.get(name) or texts.setdefault(name, _text(name))) if name else "")
+            offsets.append(start)
+            ordinal += 1
+        return ascending
+
+    def _count_bad(self, line: bytes) -> None:
+        if not line.endswith(b"\n"):
+            self.torn += 1
+        elif line.strip():  # a writer begins a new line after a torn one, which may leave an empty one
+            self.unreadable += 1
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Open a file of a session folder for reading, never through a symlink.
+
+    Raises:
+        OSError: it is missing, not to be read, or no regular file.
+    """
+    descriptor = os.open(path, _FLAGS)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "not a regular file", path)
+    return os.fdopen(descriptor, "rb")
+
+
+def read_small(path: str) -> bytes:
+    """Return a small file of a session folder, at a third of the cost of a file object; a pipe reads as empty.
+
+    Raises:
+        OSError: it is missing or not to be read.
+    """
+    descriptor = os.open(path, _FLAGS)
+    try:
+        content = part = os.read(descriptor, _PAGE)
+        while len(part) == _PAGE:
+            part = os.read(descriptor, _PAGE)
+            content += part
+    finally:
+        os.close(descriptor)
+    return content
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def _name_in(data: dict[str, Any]) -> str:
+    name = data.get("tool_name")
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,216 @@
+"""Parsed OTLP JSON -> the spans it was written from, as the SDK's ReadableSpan.
+
+Comes in: an ExportTraceServiceRequest object of `spans_file`. Goes out: read-only spans with ids, nanosecond times,
+kind, status, attributes with their types, events, links, resource and scope. Called through `spans_file` only, since
+this module loads the OpenTelemetry SDK.
+
+What OTLP doesn't carry can't come back: of a parent only its span id and whether it was remote are known (it gets the
+span's own trace flags). Enums may be names or numbers, 64-bit integers text or numbers, ids of either case, as OTLP's
+JSON mapping allows; unknown members are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from agent_trace_otel.store.spans_file import IS_REMOTE, TRACE_FLAGS, bytes_of_base64
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_DROPPED = "droppedAttributesCount"
+_KINDS: dict[int | str, SpanKind] = {
+    0: SpanKind.INTERNAL,  # trace.proto: unspecified is to be read as internal
+    "SPAN_KIND_UNSPECIFIED": SpanKind.INTERNAL,
+    **{kind.value + 1: kind for kind in SpanKind},
+    **{f"SPAN_KIND_{kind.name}": kind for kind in SpanKind},
+}
+_CODES: dict[int | str, StatusCode] = {
+    **{code.value: code for code in StatusCode},
+    **{f"STATUS_CODE_{code.name}": code for code in StatusCode},
+}
+
+
+class StoredSpan(ReadableSpan):
+    """A span read back; unlike the SDK's own it knows how much was dropped without holding the SDK's bounded lists."""
+
+    def __init__(self, *, dropped: tuple[int, int, int], **parts: Any) -> None:
+        """Take ReadableSpan's own arguments and the numbers of dropped attributes, events and links."""
+        super().__init__(**parts)
+        self._dropped = dropped
+
+    @property
+    def dropped_attributes(self) -> int:
+        """Return how many attributes the span lost to a limit."""
+        return self._dropped[0]
+
+    @property
+    def dropped_events(self) -> int:
+        """Return how many events the span lost to a limit."""
+        return self._dropped[1]
+
+    @property
+    def dropped_links(self) -> int:
+        """Return how many links the span lost to a limit."""
+        return self._dropped[2]
+
+
+class _StoredEvent(Event):
+    def __init__(self, name: str, attributes: dict[str, Any], timestamp: int, dropped: int) -> None:
+        super().__init__(name, attributes, timestamp)
+        self._dropped = dropped
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self._dropped
+
+
+class _StoredLink(Link):
+    def __init__(self, context: SpanContext, attributes: dict[str, Any], dropped: int) -> None:
+        super().__init__(context, attributes)
+        self._dropped = dropped
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self._dropped
+
+
+def spans_of_request(request: Mapping[str, Any]) -> list[ReadableSpan]:
+    """Return all spans of a parsed ExportTraceServiceRequest, in its order.
+
+    Raises:
+        ValueError: a member is not what OTLP's JSON mapping says; the message names the first one found.
+    """
+    try:
+        return list(_spans(request))
+    except (TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
+        msg = f"not an OTLP span: {type(error).__name__}: {error}"
+        raise ValueError(msg) from None
+
+
+def _spans(request: Mapping[str, Any]) -> Iterator[ReadableSpan]:
+    for resource_spans in _list(request, "resourceSpans"):
+        attributes = _attributes(resource_spans.get("resource") or {})
+        resource = Resource(attributes, resource_spans.get("schemaUrl"))
+        for scope_spans in _list(resource_spans, "scopeSpans"):
+            scope = _scope(scope_spans.get("scope") or {}, scope_spans.get("schemaUrl"))
+            for span in _list(scope_spans, "spans"):
+                yield _span(span, resource, scope)
+
+
+def _scope(scope: Mapping[str, Any], schema_url: str | None) -> InstrumentationScope | None:
+    if not scope and not schema_url:
+        return None
+    return InstrumentationScope(scope.get("name", ""), scope.get("version"), schema_url, _attributes(scope))
+
+
+def _span(span: Mapping[str, Any], resource: Resource, scope: InstrumentationScope | None) -> StoredSpan:
+    context = _context(span, is_remote=False)
+    parent = None
+    if parent_id := int(span.get("parentSpanId") or "0", 16):
+        is_remote = bool(_int(span.get("flags")) & IS_REMOTE)
+        parent = SpanContext(context.trace_id, parent_id, is_remote, context.trace_flags)
+    dropped = tuple(_int(span.get(f"dropped{what}Count")) for what in ("Attributes", "Events", "Links"))
+    return StoredSpan(
+        name=_text(span.get("name") or ""),
+        context=context,
+        parent=parent,
+        resource=resource,
+        attributes=_attributes(span),
+        events=[_event(event) for event in _list(span, "events")],
+        links=[_link(link) for link in _list(span, "links")],
+        kind=_KINDS[span.get("kind") or 0],
+        status=_status(span.get("status") or {}),
+        start_time=_int(span.get("startTimeUnixNano")),
+        end_time=_int(span.get("endTimeUnixNano")),
+        instrumentation_scope=scope,
+        dropped=cast("tuple[int, int, int]", dropped),
+    )
+
+
+def _context(holder: Mapping[str, Any], *, is_remote: bool) -> SpanContext:
+    trace_id, span_id = bytes.fromhex(holder["traceId"]), bytes.fromhex(holder["spanId"])
+    if len(trace_id) != 16 or len(span_id) != 8:  # noqa: PLR2004 - trace.proto, Span.trace_id and span_id
+        msg = "traceId is not 16 bytes or spanId not 8"
+        raise ValueError(msg)
+    flags = TraceFlags(_int(holder.get("flags")) & TRACE_FLAGS)
+    state = TraceState.from_header([holder.get("traceState") or ""])
+    return SpanContext(int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), is_remote, flags, state)
+
+
+def _status(status: Mapping[str, Any]) -> Status:
+    code = _CODES[status.get("code") or 0]
+    # the SDK keeps a description of errors only, and warns about any other
+    return Status(code, (status.get("message") or None) if code is StatusCode.ERROR else None)
+
+
+def _event(event: Mapping[str, Any]) -> Event:
+    time = _int(event.get("timeUnixNano"))
+    return _StoredEvent(_text(event.get("name") or ""), _attributes(event), time, _int(event.get(_DROPPED)))
+
+
+def _link(link: Mapping[str, Any]) -> Link:
+    context = _context(link, is_remote=bool(_int(link.get("flags")) & IS_REMOTE))
+    return _StoredLink(context, _attributes(link), _int(link.get(_DROPPED)))
+
+
+def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
+    return _key_values(_list(holder, "attributes"))
+
+
+def _key_values(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {_text(pair.get("key") or ""): _any_value(pair.get("value") or {}) for pair in pairs}
+
+
+def _any_value(value: Mapping[str, Any]) -> Any:
+    for form, content in value.items():
+        if form in _FORMS and content is not None:
+            return _FORMS[form](content)
+    return None
+
+
+def _list(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    items: object = holder.get(name) or []
+    if isinstance(items, list):
+        return cast("list[dict[str, Any]]", items)
+    msg = f"{name} is no list"
+    raise TypeError(msg)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        msg = f"{value!r} is no text"
+        raise TypeError(msg)
+    return value
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        msg = f"{value!r} is no boolean"
+        raise TypeError(msg)
+    return value
+
+
+def _int(value: object) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return int(value)
+    msg = f"{value!r} is no integer"
+    raise TypeError(msg)
+
+
+_FORMS: Mapping[str, Callable[[Any], Any]] = {
+    "stringValue": _text,
+    "boolValue": _bool,
+    "intValue": _int,
+    "doubleValue": float,
+    "bytesValue": bytes_of_base64,
+    "arrayValue": lambda array: tuple(_any_value(item) for item in _list(array, "values")),
+    "kvlistValue": lambda pairs: _key_values(_list(pairs, "values")),
+}

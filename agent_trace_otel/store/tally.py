@@ -1,0 +1,102 @@
+"""Counts for meta.json, read from events.ndjson from any offset on.
+
+Comes in: the path of an events.ndjson and the offset reached last time. Goes out: what the lines after it add, and the
+offset to go on from. Called by the writer, which keeps meta.json right when several processes append to one session.
+
+It runs beside traced code, so it parses as little as it can: lines in our key order (agent-strace's too) are known by
+how they begin and end, and only model responses, which carry tokens, and foreign lines are parsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent_trace_otel.store.events import EVENT_TYPES
+from agent_trace_otel.store.lines import read_data, read_head, tokens_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(slots=True)
+class Tally:
+    """What some lines hold: calls, errors and tokens as meta.json counts them.
+
+    ``offset`` is the byte after the last whole line that was counted; hand it to `tally` to count what came later.
+    """
+
+    tool_calls: int = 0
+    llm_requests: int = 0
+    errors: int = 0
+    total_tokens: int = 0
+    offset: int = 0
+
+
+def tally(path: str | Path, offset: int = 0) -> Tally:
+    """Count the lines of ``path`` after ``offset``.
+
+    Unreadable lines count nothing. A last line that is still without its newline counts if it is whole; if it is not,
+    the returned offset stays before it. An event written twice is counted twice: telling would cost a set of ids.
+
+    Args:
+        path: an events.ndjson.
+        offset: bytes already counted, as an earlier Tally said.
+
+    Returns:
+        The counts of the lines after ``offset`` alone, to be added to earlier ones.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    found = Tally(offset=offset)
+    with open(path, "rb") as file:  # noqa: PTH123 - a str or a Path, without importing pathlib
+        file.seek(offset)
+        for line in file:
+            # a line cut off by a full disk begins like a whole one, so its end is looked at as well
+            if line.endswith(b"}}\n"):
+                if line.startswith(_TOOL_CALL):
+                    found.tool_calls += 1
+                elif line.startswith(_COUNTS_NOTHING):
+                    pass
+                elif line.startswith(_LLM_REQUEST):
+                    found.llm_requests += 1
+                elif line.startswith(_ERROR):
+                    found.errors += 1
+                else:
+                    _count_parsed(line, found)
+            elif not _count_parsed(line, found) and not line.endswith(b"\n"):
+                break
+            found.offset += len(line)
+    return found
+
+
+def _count_parsed(line: bytes, found: Tally) -> bool:
+    """Add what one line of any form holds; False when it holds no event."""
+    head = read_head(line)
+    if head is None:
+        return False
+    match head[0]:
+        case b"tool_call":
+            found.tool_calls += 1
+        case b"llm_request":
+            found.llm_requests += 1
+        case b"error":
+            found.errors += 1
+        case b"llm_response":
+            found.total_tokens += tokens_of(read_data(line))
+        case _:
+            pass
+    return True
+
+
+def _beginning(event_type: str) -> bytes:
+    return f'{{"event_type":"{event_type}",'.encode("ascii")
+
+
+_TOOL_CALL = _beginning("tool_call")
+_LLM_REQUEST = _beginning("llm_request")
+_ERROR = _beginning("error")
+_COUNTS_NOTHING = tuple(
+    _beginning(name) for name in sorted(EVENT_TYPES - {"tool_call", "llm_request", "llm_response", "error"})
+)

@@ -1,0 +1,88 @@
+"""Data flows left to right and never back: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "agent_trace_otel"
+
+# Leaves know nothing of sessions, files or OpenTelemetry and may be imported from anywhere.
+LEAVES = {"semconv", "errors", "guard", "config", "process", "content", "encodable", "ids", "model_io"}
+LEAVES |= {"redact", "redact_keys", "redact_rules", "redact_text"}
+
+# A room may import itself, the leaves, and what stands beside it here.
+MAY_IMPORT: dict[str, set[str]] = {
+    "store": set(),
+    "identity": set(),
+    "provider": set(),
+    "delivery": {"store"},
+    "span_copy": {"store"},
+    "span_sessions": {"identity", "store"},
+    "processor": {"identity", "span_copy", "span_sessions", "store"},
+    "exporter": {"processor"},
+    "pipeline": {"identity", "processor", "provider", "delivery", "spans"},
+    "spans": {"identity", "pipeline"},
+    "capture": {"identity", "pipeline", "spans", "span_sessions", "store"},
+    "replay": {"store"},
+    "options": {"replay"},
+    "testing": {"identity", "pipeline", "processor", "spans", "span_sessions", "store"},
+    "cli": {"options", "replay", "store", "delivery", "demo"},
+    "__main__": {"cli"},
+}
+READERS = ("store.reader", "store.tally", "replay.timeline", "replay.text", "replay.stats", "cli")
+LOAD_NO_SDK = ("", "semconv", "config", "redact", "content", "store.events", "capture.decorators", *READERS)
+HEAVY = ("opentelemetry.sdk", "opentelemetry.exporter", "requests", "asyncio", "wrapt")
+
+
+def _loaded(module: str, prefixes: tuple[str, ...]) -> str:
+    name = f"agent_trace_otel.{module}" if module else "agent_trace_otel"
+    code = f"import sys, {name}; print([m for m in sys.modules if m.startswith({prefixes!r})])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def _rooms() -> dict[str, set[str]]:
+    """Return for every room the rooms that its files import, read from the source."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        room = parts[0]
+        imports = found.setdefault(room, set())
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "agent_trace_otel":
+                below = node.module.split(".")[1:]
+                names = below[:1] or [alias.name for alias in node.names if alias.name != "__version__"]
+                imports.update(names)
+            elif isinstance(node, ast.Import):
+                imports.update(a.name.split(".")[1] for a in node.names if a.name.startswith("agent_trace_otel."))
+    return found
+
+
+@pytest.mark.parametrize("room", sorted(_rooms().keys() - {"__init__"}))
+def test_rooms_import_only_what_stands_to_their_right(room: str) -> None:
+    imported = _rooms()[room] - {room} - LEAVES
+    allowed = MAY_IMPORT.get(room, set())
+    assert imported <= allowed, f"{room} imports {sorted(imported - allowed)}"
+
+
+def test_nobody_imports_the_cli() -> None:
+    assert [room for room, imports in _rooms().items() if "cli" in imports and room != "__main__"] == []
+
+
+@pytest.mark.parametrize("room", sorted(LEAVES - {"model_io"}))
+def test_leaves_import_only_leaves(room: str) -> None:
+    assert _rooms()[room] <= LEAVES
+
+
+@pytest.mark.parametrize("module", LOAD_NO_SDK)
+def test_what_reads_and_configures_loads_no_sdk(module: str) -> None:
+    assert _loaded(module, HEAVY) == "[]\n"
+
+
+@pytest.mark.parametrize("module", READERS)
+def test_readers_load_no_part_of_opentelemetry(module: str) -> None:
+    assert _loaded(module, ("opentelemetry",)) == "[]\n"
