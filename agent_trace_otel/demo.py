@@ -108,6 +108,7 @@ def think(messages: list[dict[str, str]], model: str = "demo-model-1") -> dict[s
         )
     return {
         "id": f"msg_demo_{len(messages)}",
+        "type": "message",
         "model": model,
         "role": "assistant",
         "content": [{"type": "text", "text": answer}],

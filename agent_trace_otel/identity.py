@@ -52,6 +52,8 @@ class Session:
     """The session span; None when the session was opened by another process."""
     pid: int = field(default_factory=os.getpid)
     """The process that opened this object: only it may end the session (a forked child holds a copy)."""
+    ended: bool = False
+    """Whether it is over. Contexts that were made while it was open still name it."""
 
     @property
     def session_id(self) -> str:
@@ -135,8 +137,9 @@ def of_context(ctx: Context | None = None) -> Session | None:
 
 
 def current() -> Session | None:
-    """Return the caller's session: the one of its context, else the process's."""
-    return of_context() or _process.session
+    """Return the caller's open session: the one of its context, else the process's."""
+    found = of_context()
+    return _process.session if found is None or found.ended else found
 
 
 class _ProcessSession:

@@ -55,7 +55,8 @@ class _State:
 
 _state = _State()
 _lock = threading.RLock()
-_joined: weakref.WeakSet[Any] = weakref.WeakSet()
+_joined: weakref.WeakKeyDictionary[Any, SessionSpanProcessor] = weakref.WeakKeyDictionary()
+"""The providers that have a processor of ours, which follows `configure` when it is called again."""
 
 
 def configure(  # noqa: PLR0913 - one argument a setting
@@ -99,12 +100,15 @@ def configure(  # noqa: PLR0913 - one argument a setting
     )
     with _lock:
         _state.settings, _state.redact = in_force, redact
-        provider = _global_provider()
+        provider = _global_provider() or _state.private
         if provider is None:
-            provider = _state.private or _new_provider(in_force, service_name)
-            trace_api.set_tracer_provider(provider)
+            provider = _new_provider(in_force, service_name)
+        elif provider in _joined:
+            _follow(provider, in_force)
         else:
             _join(provider, in_force)
+        if _global_provider() is None:
+            trace_api.set_tracer_provider(provider)
         _bind(provider)
         return cast("TracerProvider", provider)
 
@@ -202,9 +206,8 @@ def _join(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - a
     added = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
     if provider in _joined or any(isinstance(processor, SessionSpanProcessor) for processor in added):
         return
-    _joined.add(provider)
-    provider.add_span_processor(_new_processor(in_force, _own_url(in_force)))
-    _at_exit_once()
+    _add_processor(provider, in_force)
+    _run_first_at_exit()
 
 
 def _new_provider(in_force: config.Settings, service_name: str | None) -> TracerProvider:
@@ -221,32 +224,49 @@ def _new_provider(in_force: config.Settings, service_name: str | None) -> Tracer
         resource=resource, id_generator=SessionIdGenerator(), span_limits=span_limits(), shutdown_on_exit=False
     )
     provider.sampler = RecordingSampler(provider.sampler)
-    provider.add_span_processor(_new_processor(in_force, _own_url(in_force) or _otel_url(in_force)))
     _state.private = provider
-    _at_exit_once()
+    _add_processor(provider, in_force)
+    _run_first_at_exit()
     return provider
 
 
-def _new_processor(in_force: config.Settings, url: str | None) -> SessionSpanProcessor:
+def _add_processor(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider with the SDK's interface
     from agent_trace_otel.processor import SessionSpanProcessor
 
-    delivery: SpanProcessor | None = None
-    if url is not None and in_force.sending:
-        try:
-            delivery = _delivery(in_force, url)
-        except Exception as error:  # noqa: BLE001 - the folder is written all the same
-            guard.report("set up sending", error)
-    return SessionSpanProcessor(redact=_state.redact, delivery=delivery, settings=in_force)
+    delivery = _delivery(provider, in_force)
+    _joined[provider] = added = SessionSpanProcessor(redact=_state.redact, delivery=delivery, settings=in_force)
+    provider.add_span_processor(added)
 
 
-def _delivery(in_force: config.Settings, url: str) -> SpanProcessor:
+def _follow(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider with the SDK's interface
+    """Let the processor that we added before obey settings that came after it."""
+    processor = _joined[provider]
+    if processor.settings != in_force or processor.redact is not _state.redact:
+        processor.shutdown()
+        processor.follow(in_force, _state.redact, _delivery(provider, in_force))
+
+
+def _delivery(provider: Any, in_force: config.Settings) -> SpanProcessor | None:  # noqa: ANN401 - as above
+    """Return what sends, None if nothing is to be sent; a provider of the user's has its own way to OTEL_* endpoints."""
+    url = _own_url(in_force) or (_otel_url(in_force) if provider is _state.private else None)
+    if url is None or not in_force.sending:
+        return None
+    try:
+        return _sender(in_force, url)
+    except Exception as error:  # noqa: BLE001 - the folder is written all the same
+        guard.report("set up sending", error)
+        return None
+
+
+def _sender(in_force: config.Settings, url: str) -> SpanProcessor:
     from agent_trace_otel.delivery.live import live_processor
     from agent_trace_otel.delivery.otlp import protocol_warning
 
     warning = protocol_warning(url, in_force.protocol)
     if warning:
         guard.logger.warning(warning)
-    return live_processor(url, in_force.headers, shutdown_timeout=in_force.exit_timeout)
+    # the rest of the time-out is for ending sessions and for the interpreter itself
+    return live_processor(url, in_force.headers, shutdown_timeout=in_force.exit_timeout * 0.9)
 
 
 def _own_url(in_force: config.Settings) -> str | None:
@@ -262,14 +282,10 @@ def _otel_url(in_force: config.Settings) -> str | None:
     return in_force.otel_endpoint if in_force.endpoint is None else None
 
 
-_exit_registered = False
-
-
-def _at_exit_once() -> None:
-    global _exit_registered  # noqa: PLW0603 - atexit is the process's
-    if not _exit_registered:
-        _exit_registered = True
-        atexit.register(_at_exit)
+def _run_first_at_exit() -> None:
+    """Register anew, since atexit runs the last first: sessions end before a provider of the user's shuts down."""
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
 
 
 @guard.guarded("finish recording at exit")

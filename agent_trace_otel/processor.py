@@ -106,18 +106,27 @@ class SessionSpanProcessor(SpanProcessor):
         delivery: SpanProcessor | None = None,
         settings: config.Settings | None = None,
     ) -> None:
-        self.settings = settings or config.load(
+        settings = settings or config.load(
             trace_dir=None if trace_dir is None else Path(trace_dir),
             redact=redact if isinstance(redact, bool) else None,
         )
+        self._open: dict[int, _OpenSpan] = {}
+        self._sessions = SpanSessions(settings.trace_dir)
+        self.follow(settings, redact, delivery)
+        _processors.add(self)
+
+    def follow(
+        self, settings: config.Settings, redact: bool | Redactor | None, delivery: SpanProcessor | None
+    ) -> None:
+        """Obey these settings from now on; spans that are open keep their session's folder."""
+        self.settings = settings
+        self.redact = redact
         self.delivery = delivery
         redactor = redact if isinstance(redact, Redactor) else Redactor()
-        self._redacting = Cleaner(redactor, capture_content=self.settings.capture_content)
-        self._plain = Cleaner(None, capture_content=self.settings.capture_content)
-        self._limit = self.settings.max_value_bytes
-        self._open: dict[int, _OpenSpan] = {}
-        self._sessions = SpanSessions(self.settings.trace_dir)
-        _processors.add(self)
+        self._redacting = Cleaner(redactor, capture_content=settings.capture_content)
+        self._plain = Cleaner(None, capture_content=settings.capture_content)
+        self._limit = settings.max_value_bytes
+        self._sessions.trace_dir = settings.trace_dir
 
     # -- the SpanProcessor interface -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
@@ -76,6 +77,7 @@ def end_session(opened: Session, error: BaseException | None = None, exit_code: 
     """End the session's span, if this process started it and it is still open."""
     if _open_sessions.pop(id(opened), None) is None or opened.pid != os.getpid() or opened.root is None:
         return
+    opened.ended = True
     identity.close_in_process(opened)
     attributes = {} if exit_code is None else {semconv.PROCESS_EXIT_CODE: exit_code}
     end(opened.root, attributes, error=error)
@@ -195,6 +197,47 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
     return _start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun)
 
 
+def start_process(argv: Sequence[Any], cwd: str, *, executable: str = "") -> Span | None:
+    """Start the span of a child process: ``{executable}``, CLIENT (semantic conventions, CLI client span).
+
+    Args:
+        argv: the command line, its first word included; words may be str, bytes or paths.
+        cwd: the absolute path that the process starts in.
+        executable: the program that runs, if it is not the first word.
+
+    Returns:
+        None outside a session: a process is told only as part of one. End the span with `end`.
+    """
+    if not in_session():
+        return None
+    words = tuple(os.fsdecode(w) if isinstance(w, (str, bytes, os.PathLike)) else content.to_text(w) for w in argv)
+    path = executable or (words[0] if words else "")
+    name = Path(path).name or "process"
+    attributes: dict[str, Any] = {semconv.PROCESS_EXECUTABLE_NAME: name, semconv.PROCESS_WORKING_DIRECTORY: cwd}
+    if Path(path).is_absolute():
+        attributes[semconv.PROCESS_EXECUTABLE_PATH] = path
+    if pipeline.settings().capture_content:
+        attributes[semconv.PROCESS_COMMAND_ARGS] = words
+    return _start(name, SpanKind.CLIENT, attributes)
+
+
+def in_session() -> bool:
+    """Tell whether what happens here and now belongs to a session; a few dictionary look-ups when it doesn't."""
+    return pipeline.tracer() is not None and identity.current() is not None
+
+
+def environment_of(span: Span) -> dict[str, str]:
+    """Return the variables that make a child process join the current session under a span; none outside a session."""
+    owner = identity.current()
+    if owner is None:
+        return {}
+    token = context_api.attach(context_of(span))
+    try:
+        return owner.environment()
+    finally:
+        context_api.detach(token)
+
+
 def _start(
     name: str, kind: SpanKind, attributes: dict[str, Any], *, kind_and_key: tuple[str, str] | None = None
 ) -> Span | None:
@@ -241,12 +284,13 @@ def context_of(span: Span) -> Context:
 # -- endings -----------------------------------------------------------------------------------------------------
 
 
-def end(
+def end(  # noqa: PLR0913 - one argument a way to end
     span: Span | None,
     attributes: Mapping[str, Any] | None = None,
     *,
     outcome: str = semconv.OUTCOME_OK,
     error: BaseException | None = None,
+    message: str = "",
     end_ns: int | None = None,
 ) -> None:
     """End a span, saying how it went.
@@ -257,6 +301,7 @@ def end(
         outcome: a value of agent_trace.outcome; with ``error`` it follows from the error.
         error: the exception that ended the call. What is no `Exception` (KeyboardInterrupt, a task's cancellation,
             SystemExit) interrupts the call and is not its failure: the status stays unset.
+        message: why a failed call failed; by default what ``error`` says, else the outcome.
         end_ns: unix nanoseconds, now by default.
     """
     if span is None:
@@ -268,7 +313,7 @@ def end(
         description = outcome
         if error is not None:
             final[semconv.ERROR_TYPE], description = _record_exception(span, error)
-        span.set_status(Status(StatusCode.ERROR, description))
+        span.set_status(Status(StatusCode.ERROR, message or description))
     span.set_attributes(final)
     span.end(end_ns)
 
@@ -383,7 +428,12 @@ def _log(name: str, attributes: Mapping[str, Any]) -> None:
 
 def messages_json(role: str, text: str) -> str:
     """Return one text message in the shape of gen_ai.input.messages, the assistant's as gen_ai.output.messages."""
+    return content.to_json([text_message(role, text)])
+
+
+def text_message(role: str, text: str) -> dict[str, Any]:
+    """Return one text message; the assistant's says that it was finished."""
     message: dict[str, Any] = {"role": role, "parts": [{"type": "text", "content": text}]}
     if role == "assistant":
         message["finish_reason"] = "stop"
-    return content.to_json([message])
+    return message

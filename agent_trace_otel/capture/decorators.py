@@ -246,12 +246,13 @@ class _ModelProbe:
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
         if pipeline.tracer() is None:
             return None
-        request = model_io.read_request(self._named(args, kwargs))
+        named = self._named(args, kwargs)
+        request = model_io.read_request(named)
         return spans.start_model_call(
             request.model or self._model,
             operation=request.operation,
             provider=self._provider or request.provider,
-            messages=request.messages,
+            messages=_only_text(named) if request.messages is None else request.messages,
             system=request.system,
             attributes=request.attributes,
         )
@@ -276,6 +277,12 @@ class _ModelProbe:
         returned = model_io.read_response(result) if result is not None else {}
         attributes = _without_content(stream.attributes() | returned)
         spans.end(span, attributes, outcome=outcome, error=error)
+
+
+def _only_text(named: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Take the one text that a function is given, whatever its own name for it, for what the user said."""
+    texts = [value for name, value in named.items() if isinstance(value, str) and name != "model"]
+    return [spans.text_message("user", content.to_text(texts[0]))] if len(texts) == 1 else None
 
 
 class _ModelStream:

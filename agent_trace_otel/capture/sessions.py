@@ -47,6 +47,7 @@ def start_session(
         ...
         end_session()
     """
+    _leave_ended()
     settings = pipeline.settings()
     named = session_id or identity.named_in_environment()
     caller = context_api.get_current()
@@ -86,6 +87,7 @@ def end_session() -> SessionMeta | None:
     Returns:
         What meta.json says of the finished session; None if there was none to end.
     """
+    _leave_ended()
     ending = identity.current()
     if ending is None or ending.root is None:
         return None
@@ -97,6 +99,12 @@ def _end(ending: Session, error: BaseException | None) -> SessionMeta | None:
     if identity.of_context() is ending:
         context_api.attach(_without(ending))
     return _meta_of(ending)
+
+
+def _leave_ended() -> None:
+    """Go back to before the sessions of this context that somebody else has ended, such as another thread."""
+    while (found := identity.of_context()) is not None and found.ended:
+        context_api.attach(_without(found))
 
 
 def _without(ended: Session) -> Context:
@@ -136,9 +144,7 @@ class session_scope(AbstractContextManager[Session], AbstractAsyncContextManager
         self._opened: list[Session] = []
 
     def __enter__(self) -> Session:
-        opened = start_session(
-            self._name, session_id=self._session_id, trace_dir=self._trace_dir, redact=self._redact
-        )
+        opened = start_session(self._name, session_id=self._session_id, trace_dir=self._trace_dir, redact=self._redact)
         self._opened.append(opened)
         return opened
 

@@ -175,7 +175,7 @@ def _key_values(items: Iterable[tuple[str, object]]) -> list[str]:
     ]
 
 
-def _any_value(value: object) -> str:  # noqa: PLR0911 - one return for each form of AnyValue
+def _any_value(value: object) -> str:
     if isinstance(value, str):
         return f'{{"stringValue":{_quote(value)}}}'
     if value is None:
@@ -241,7 +241,7 @@ def spans_of_line(line: bytes) -> list[ReadableSpan]:
     Raises:
         ValueError: the line, or a span in it, is not OTLP JSON.
     """
-    from agent_trace_otel.store.stored_span import spans_of_request  # noqa: PLC0415 - the SDK, only when asked for
+    from agent_trace_otel.store.stored_span import spans_of_request  # the SDK, only when asked for
 
     return spans_of_request(parse_line(line))
 

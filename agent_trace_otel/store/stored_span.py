@@ -167,7 +167,7 @@ def _key_values(pairs: list[dict[str, Any]]) -> dict[str, Any]:
     return {_text(pair.get("key") or ""): _any_value(pair.get("value") or {}) for pair in pairs}
 
 
-def _any_value(value: Mapping[str, Any]) -> Any:
+def _any_value(value: Mapping[str, Any]) -> object:
     for form, content in value.items():
         if form in _FORMS and content is not None:
             return _FORMS[form](content)
