@@ -51,8 +51,10 @@ class _OpenSpan:
         "opened",
         "points",
         "raw",
+        "session",
         "span_id",
         "tail",
+        "trace_id",
         "writer",
     )
 
@@ -74,6 +76,9 @@ class _OpenSpan:
     """It was started by the parent of this forked process, which will end it."""
     points: set[str] | None
     """Ids of its span events that were written when they were logged."""
+    session: identity.Session | None
+    """The session that its context named."""
+    trace_id: str
     span_id: str
     tail: str
     """The members that close the ``data`` of each of its events."""
@@ -175,6 +180,8 @@ class SessionSpanProcessor(SpanProcessor):
         self._open[span.context.span_id] = state
         if state.writer is not None and state.kind != "generic":
             self._write_opening(state, state.writer, span)
+            if self._sessions.keeps:
+                self._write_kept(span)
 
     def _remember(self, span: ReadableSpan, context: Context | None) -> _OpenSpan:
         ids, above = span.context, span.parent
@@ -182,8 +189,10 @@ class SessionSpanProcessor(SpanProcessor):
         raw = _copy(span.attributes)
         state.kind = kind = span_events.kind_of(raw)
         parent = self._open.get(above.span_id) if above is not None else None
-        explicit = identity.of_context(context)
-        if explicit is not None:
+        state.session = explicit = identity.of_context(context)
+        if parent is not None and explicit is parent.session and explicit is not None:
+            state.writer, state.cleaner = parent.writer, parent.cleaner
+        elif explicit is not None:
             state.writer = writer_for(explicit.trace_dir, explicit.id)
             state.cleaner = self._redacting if explicit.redact else self._plain
         else:
@@ -191,8 +200,11 @@ class SessionSpanProcessor(SpanProcessor):
             state.writer = self._sessions.find(ids.trace_id, raw, inherited, context, is_agents=kind != "generic")
             by_default = self._redacting if self.settings.redact else self._plain
             state.cleaner = parent.cleaner if parent is not None else by_default
-        state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[kind] if key in raw}
-        state.clean = state.cleaner.attributes(state.raw)
+        state.raw = opening = {}
+        for key in span_events.OPENING_ATTRIBUTES[kind]:
+            if key in raw:
+                opening[key] = raw[key]
+        state.clean = state.cleaner.attributes(opening)
         if parent is None:
             state.agent, state.in_model, state.in_tool = "", kind == "model", kind == "tool"
             state.muted = False
@@ -200,18 +212,17 @@ class SessionSpanProcessor(SpanProcessor):
             state.agent = parent.agent
             state.in_model = parent.in_model or kind == "model"
             state.in_tool = parent.in_tool or kind == "tool"
-            # the inner span of a call that has one already: its story is told once, by the outer span
-            state.muted = (kind == "model" and parent.in_model) or (
-                kind == "tool" and parent.in_tool and semconv.MCP_METHOD_NAME in raw
-            )
+            state.muted = _is_told_by(parent, kind, raw)
         if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
             state.agent = str(state.clean.get(semconv.AGENT_NAME, ""))
         state.opened = state.inherited = False
         state.points = None
         state.span_id = f"{ids.span_id:016x}"
-        state.tail = span_events.tail(
-            f"{ids.trace_id:032x}", state.span_id, f"{above.span_id:016x}" if above is not None else "", state.agent
-        )
+        if parent is not None:
+            state.trace_id, parent_id = parent.trace_id, parent.span_id
+        else:
+            state.trace_id, parent_id = f"{ids.trace_id:032x}", f"{above.span_id:016x}" if above is not None else ""
+        state.tail = span_events.tail(state.trace_id, state.span_id, parent_id, state.agent)
         return state
 
     # -- end -----------------------------------------------------------------------------------------------------
@@ -236,7 +247,7 @@ class SessionSpanProcessor(SpanProcessor):
             stamped = False
         clean, encoded = state.cleaner.encoded(raw, state.raw, state.clean)
         copy = state.cleaner.span(span, clean if stamped or clean is not raw else None)
-        if state.kind != "generic":
+        if not state.opened and state.kind != "generic":
             self._write_opening(state, writer, span)
         if copy is not span and copy.events:
             self._write_points(state, writer, copy)
@@ -245,12 +256,17 @@ class SessionSpanProcessor(SpanProcessor):
         if self.delivery is not None:
             self.delivery.on_end(copy)
         if self._sessions.keeps:
-            for waiting in self._sessions.take_kept(span.context.trace_id):
-                self.on_end(waiting)
+            self._write_kept(span)
+
+    def _write_kept(self, span: ReadableSpan) -> None:
+        """Write the spans that ended before this one's trace had a session."""
+        for waiting in self._sessions.take_kept(span.context.trace_id):
+            self.on_end(waiting)
 
     def _look_again(self, state: _OpenSpan, span: ReadableSpan, raw: Mapping[str, Any]) -> None:
         """Tell a span's kind by what it has learnt since its start: some instrumentations set the operation late."""
         state.kind = span_events.kind_of(raw)
+        state.muted = _is_told_by(state, state.kind, raw)
         state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[state.kind] if key in raw}
         state.clean = state.cleaner.attributes(state.raw)
         if state.writer is None:
@@ -260,8 +276,6 @@ class SessionSpanProcessor(SpanProcessor):
     # -- lines ---------------------------------------------------------------------------------------------------
 
     def _write_opening(self, state: _OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
-        if state.opened:
-            return
         state.opened = True
         start_ns = span.start_time or time.time_ns()
         if state.kind == "session":
@@ -320,8 +334,8 @@ class SessionSpanProcessor(SpanProcessor):
     ) -> None:
         if state.muted:
             return
-        end_ns = span.end_time or time.time_ns()
-        duration_ms = (end_ns - (span.start_time or end_ns)) / 1e6
+        start_ns, end_ns = span.start_time, span.end_time or time.time_ns()
+        duration_ms = (end_ns - (start_ns or end_ns)) / 1e6
         failure = _failure(span) if span.status.status_code is StatusCode.ERROR else None
         found = span_events.closing(state.kind, attributes, failure, duration_ms, state.tail, self._limit)
         if found is not None:
@@ -374,6 +388,11 @@ def _copy(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     copy = getattr(attributes, "copy", None)
     return dict(attributes) if copy is None else copy()
+
+
+def _is_told_by(above: _OpenSpan, kind: span_events.Kind, raw: Mapping[str, Any]) -> bool:
+    """Tell if a call has an outer span already, whose story is its own; ``above`` knows what it hangs under."""
+    return (kind == "model" and above.in_model) or (kind == "tool" and above.in_tool and semconv.MCP_METHOD_NAME in raw)
 
 
 def _is_sub_agent(raw: Mapping[str, Any]) -> bool:
