@@ -138,7 +138,7 @@ class SessionIndex:
         """Return the tokens of all model responses."""
         return sum(tokens_of(self.data(n)) for n in self.of_type("llm_response"))
 
-    def _scan(self, file: BinaryIO) -> bool:  # noqa: C901 - one pass over 100,000 lines, calls cost too much
+    def _scan(self, file: BinaryIO) -> bool:
         """Fill the columns; True if the lines were in order of time already."""
         types, timestamps, durations = self.event_types, self.timestamps, self.durations
         partners, names, offsets = self.partners, self.tool_names, self._offsets
@@ -169,16 +169,18 @@ class SessionIndex:
                 continue
             event_type = texts.get(raw_type) or texts.setdefault(raw_type, _text(raw_type))
             partner = NONE
-            if event_type in _OPENING:
-                partner = early_ends.pop(event_id, NONE)
-                if partner == NONE:
-                    open_calls[event_id] = ordinal
-            elif parent_id and event_type in _CLOSING:
+            if parent_id and event_type in _CLOSING:
                 partner = open_calls.pop(parent_id, NONE)
                 if partner == NONE:
                     early_ends[parent_id] = ordinal
-            if partner != NONE:
-                partners[partner] = ordinal
+                else:
+                    partners[partner] = ordinal
+            elif event_type in _OPENING:
+                if event_id in early_ends:
+                    partner = early_ends.pop(event_id)
+                    partners[partner] = ordinal
+                else:
+                    open_calls[event_id] = ordinal
             if timestamp < latest:
                 ascending = False
             latest = timestamp

@@ -50,7 +50,7 @@ def tally(path: str | Path, offset: int = 0) -> Tally:
         OSError: the file can't be read.
     """
     found = Tally(offset=offset)
-    with open(path, "rb") as file:  # noqa: PTH123 - a str or a Path, without importing pathlib
+    with open(path, "rb") as file:
         file.seek(offset)
         for line in file:
             # a line cut off by a full disk begins like a whole one, so its end is looked at as well

@@ -1,0 +1,199 @@
+"""The command line's grammar: its commands, their options, and what the values of options mean.
+
+Comes in: argv. Goes out: an argparse Namespace, a Selection, a pace, headers. Called by `cli` alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from agent_trace_otel.errors import UsageError
+from agent_trace_otel.replay.terminal import columns_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agent_trace_otel.replay.timeline import Selection
+
+EXPORT_FORMATS = ("json", "csv", "ndjson", "otlp")
+_MAX_IDLE = 2.0  # seconds
+_HELP_WIDTH = 100
+
+
+def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the grammar for some arguments; a parsed Namespace names its command in ``command``.
+
+    Only commands that occur in ``argv`` get their options: making all of them takes longer than a small replay.
+    """
+    top = argparse.ArgumentParser(
+        prog="agent-trace",
+        formatter_class=_Help,
+        description="strace for AI agents: replay, count and export what an agent did.",
+        epilog="Sessions lie in .agent-traces, looked for here and in the directories above. ID is any unambiguous "
+        "beginning of a session's id; without one the newest session is meant.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--trace-dir", metavar="DIR", help="where sessions are (default: AGENT_TRACE_DIR, .agent-traces)")
+    top.add_argument("--version", action=_Version, help="show the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (text, add_options) in _COMMANDS.items():
+        description = f"{text[0].upper()}{text[1:]}."
+        command = commands.add_parser(
+            name, help=text, description=description, formatter_class=_Help, allow_abbrev=False
+        )
+        if name in argv:
+            add_options(command)
+    return top
+
+
+def selection(values: argparse.Namespace) -> Selection:
+    """Return what a replay shows.
+
+    Raises:
+        UsageError: an unknown event type, or no regular expression.
+    """
+    import re
+
+    from agent_trace_otel.replay.text import SYMBOLS
+    from agent_trace_otel.replay.timeline import Selection
+
+    event_types = [name.strip() for name in (values.filter or "").split(",") if name.strip()]
+    for name in event_types:
+        if name not in SYMBOLS:
+            from difflib import get_close_matches
+
+            nearest = get_close_matches(name, SYMBOLS, n=1, cutoff=0)[0]
+            msg = f"--filter: no event type {name!r}; did you mean {nearest}? There are {', '.join(SYMBOLS)}"
+            raise UsageError(msg)
+    try:
+        pattern = re.compile(values.grep) if values.grep is not None else None
+    except re.error as error:
+        msg = f"--grep: {values.grep!r} is no regular expression: {error}"
+        raise UsageError(msg) from error
+    return Selection(frozenset(event_types), tool=values.tool, errors=values.errors, pattern=pattern)
+
+
+def pace(values: argparse.Namespace) -> tuple[float, float] | None:
+    """Return speed and longest pause in seconds, None when a replay is not live.
+
+    Raises:
+        UsageError: a value is no number above 0, or --live is missing.
+    """
+    if not values.live:
+        if values.speed is not None or values.max_idle is not None:
+            msg = "--speed and --max-idle need --live"
+            raise UsageError(msg)
+        return None
+    speed = 1.0 if values.speed is None else _positive("--speed", values.speed, "x")
+    return speed, _MAX_IDLE if values.max_idle is None else _positive("--max-idle", values.max_idle, "s")
+
+
+def headers(given: list[str]) -> Mapping[str, str]:
+    """Return the headers of repeated --header options.
+
+    Raises:
+        UsageError: one is not of the form "Name: value"; its value is not repeated, since it may be a key.
+    """
+    found: dict[str, str] = {}
+    for header in given:
+        name, colon, value = header.partition(":")
+        if not colon or not name.strip() or not (name.strip() + value).isprintable():
+            msg = '--header wants "Name: value" on one line'
+            raise UsageError(msg)
+        found[name.strip()] = value.strip()
+    return found
+
+
+def refuse(values: argparse.Namespace, names: tuple[str, ...], why: str) -> None:
+    """Say no to options that would do nothing.
+
+    Raises:
+        UsageError: one of them was given.
+    """
+    for name in names:
+        if getattr(values, name):
+            msg = f"--{name.replace('_', '-')} {why}"
+            raise UsageError(msg)
+
+
+class _Help(argparse.HelpFormatter):
+    """Help as wide as the terminal; argparse makes one for every option, and would load shutil to ask it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(columns_of(sys.stdout), _HELP_WIDTH))
+
+
+class _Version(argparse.Action):
+    """--version, without loading the package's metadata for every other command."""
+
+    def __init__(self, option_strings: list[str], **given: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, help=given.get("help"))
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from agent_trace_otel import __version__
+
+        sys.stdout.write(f"agent-trace {__version__}\n")
+        parser.exit()
+
+
+def _demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--full", action="store_true", help="cut nothing: whole arguments, results and responses")
+    command.add_argument("--no-color", action="store_true", help="plain text; NO_COLOR does the same")
+
+
+def _list(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--errors", action="store_true", help="only sessions with errors")
+
+
+def _replay(command: argparse.ArgumentParser) -> None:
+    _session(command)
+    command.add_argument("--filter", metavar="TYPE,..", help="only events of these types, such as tool_call,error")
+    command.add_argument("--tool", metavar="NAME", help="only calls of this tool and what closed them; * and ? match")
+    command.add_argument("--errors", action="store_true", help="only errors and the calls that they closed")
+    command.add_argument("--grep", metavar="RE", help="only events whose data matches this regular expression")
+    command.add_argument("--live", action="store_true", help="with the pauses that lay between the events")
+    command.add_argument("--speed", metavar="X", help="with --live: so many times faster")
+    command.add_argument("--max-idle", metavar="S", help=f"with --live: no longer pause (default: {_MAX_IDLE:g} s)")
+    _demo(command)
+
+
+def _stats(command: argparse.ArgumentParser) -> None:
+    _session(command)
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _export(command: argparse.ArgumentParser) -> None:
+    _session(command)
+    command.add_argument("--format", choices=EXPORT_FORMATS, default="json", help="the format (default: json)")
+    command.add_argument("-o", "--output", metavar="FILE", help="write to a file (default: stdout)")
+    command.add_argument("--endpoint", metavar="URL", help="with otlp: send it there, such as http://localhost:4318")
+    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="with --endpoint: send it")
+    command.add_argument("--service-name", metavar="NAME", help="with otlp: service.name instead of the recorded one")
+
+
+def _session(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="ID", nargs="?", help="beginning of an id (default: the newest session)")
+
+
+def _positive(option: str, text: str, unit: str) -> float:
+    try:
+        number = float(text.removesuffix(unit))
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:  # noqa: PLR2004 - and neither NaN nor infinity
+        msg = f"{option}: {text!r} is no number above 0"
+        raise UsageError(msg)
+    return number
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "demo": ("record an offline agent into the trace directory and replay it", _demo),
+    "list": ("list the sessions, newest first", _list),
+    "replay": ("show a session as it happened", _replay),
+    "stats": ("count a session: calls, errors, latencies and tokens per tool and model", _stats),
+    "inspect": ("show a session whole, as one JSON document", _session),
+    "export": ("turn a session into another format, or send it to a back end", _export),
+}
