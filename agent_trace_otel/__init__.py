@@ -14,8 +14,8 @@ Names are loaded when they are first used: importing the package loads neither t
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # what type checkers read as True; importing typing would cost every command 4 ms
 if TYPE_CHECKING:
     from agent_trace_otel.capture.decorators import trace_agent, trace_llm_call, trace_tool
     from agent_trace_otel.capture.events import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agent_trace_otel.exporter import FileSpanExporter
     from agent_trace_otel.identity import Session
     from agent_trace_otel.identity import current as current_session
+    from agent_trace_otel.instrumentation import instrument, uninstrument
     from agent_trace_otel.pipeline import configure, force_flush
     from agent_trace_otel.processor import AgentTraceSpanProcessor
     from agent_trace_otel.redact import Redactor
@@ -47,6 +48,7 @@ _WHERE = {
     "current_session": ("identity", "current"),
     "end_session": ("capture.sessions", "end_session"),
     "force_flush": ("pipeline", "force_flush"),
+    "instrument": ("instrumentation", "instrument"),
     "log_assistant_response": ("capture.events", "log_assistant_response"),
     "log_decision": ("capture.events", "log_decision"),
     "log_file_read": ("capture.events", "log_file_read"),
@@ -57,6 +59,7 @@ _WHERE = {
     "trace_agent": ("capture.decorators", "trace_agent"),
     "trace_llm_call": ("capture.decorators", "trace_llm_call"),
     "trace_tool": ("capture.decorators", "trace_tool"),
+    "uninstrument": ("instrumentation", "uninstrument"),
 }
 
 __all__ = [
@@ -69,6 +72,7 @@ __all__ = [
     "current_session",
     "end_session",
     "force_flush",
+    "instrument",
     "log_assistant_response",
     "log_decision",
     "log_file_read",
@@ -79,10 +83,11 @@ __all__ = [
     "trace_agent",
     "trace_llm_call",
     "trace_tool",
+    "uninstrument",
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+def __getattr__(name: str) -> object:
     try:
         module, attribute = _WHERE[name]
     except KeyError:

@@ -7,6 +7,7 @@ every other function takes that None.
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 import threading
@@ -20,13 +21,13 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from agent_trace_otel import content, identity, pipeline, process, semconv
+from agent_trace_otel import content, guard, identity, pipeline, process, semconv
 from agent_trace_otel.identity import Session
 from agent_trace_otel.ids import ids_of_next_span
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, Tracer
 
 _MAX_STACK = 64 * 1024
 _open_sessions: dict[int, Session] = {}
@@ -88,7 +89,7 @@ def end_sessions_at_exit() -> None:
     error = getattr(sys, "last_value", None)
     for opened in reversed(tuple(_open_sessions.values())):
         failure = error if isinstance(error, BaseException) else None
-        end_session(opened, failure, None if failure is None else 1)
+        guard.guarded("end a session at exit")(end_session)(opened, failure, None if failure is None else 1)
 
 
 def _process_attributes() -> dict[str, Any]:
@@ -197,27 +198,23 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
     return _start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun)
 
 
-def start_process(argv: Sequence[Any], cwd: str, *, executable: str = "") -> Span | None:
+def start_process(argv: Sequence[str], cwd: str, *, executable: str = "") -> Span | None:
     """Start the span of a child process: ``{executable}``, CLIENT (semantic conventions, CLI client span).
 
+    A process is told only as part of a session, so `in_session` is asked first. Ended with `end`.
+
     Args:
-        argv: the command line, its first word included; words may be str, bytes or paths.
+        argv: the command line, its first word included.
         cwd: the absolute path that the process starts in.
         executable: the program that runs, if it is not the first word.
-
-    Returns:
-        None outside a session: a process is told only as part of one. End the span with `end`.
     """
-    if not in_session():
-        return None
-    words = tuple(os.fsdecode(w) if isinstance(w, (str, bytes, os.PathLike)) else content.to_text(w) for w in argv)
-    path = executable or (words[0] if words else "")
+    path = executable or (argv[0] if argv else "")
     name = Path(path).name or "process"
     attributes: dict[str, Any] = {semconv.PROCESS_EXECUTABLE_NAME: name, semconv.PROCESS_WORKING_DIRECTORY: cwd}
     if Path(path).is_absolute():
         attributes[semconv.PROCESS_EXECUTABLE_PATH] = path
     if pipeline.settings().capture_content:
-        attributes[semconv.PROCESS_COMMAND_ARGS] = words
+        attributes[semconv.PROCESS_COMMAND_ARGS] = tuple(argv)
     return _start(name, SpanKind.CLIENT, attributes)
 
 
@@ -253,7 +250,10 @@ def _start(
     if owner is not None:
         attributes[semconv.CONVERSATION_ID] = attributes[semconv.SESSION_ID] = owner.id
     if kind_and_key is None or owner is None:
-        return tracer.start_span(name, ctx, kind, attributes)
+        if ids_of_next_span.get() is None:
+            return tracer.start_span(name, ctx, kind, attributes)
+        # a signal handler that came while a span with derived ids was about to start
+        return contextvars.copy_context().run(_start_with_random_ids, tracer, name, ctx, kind, attributes)
     span_id = identity.derived_span_id(owner.id, *kind_and_key)
     attributes[semconv.KEY] = f"{span_id:016x}"
     links: list[Link] = []
@@ -269,6 +269,11 @@ def _start(
         return tracer.start_span(name, ctx, kind, attributes, links=links)
     finally:
         ids_of_next_span.reset(given)
+
+
+def _start_with_random_ids(tracer: Tracer, name: str, ctx: Context, kind: SpanKind, attributes: dict[str, Any]) -> Span:
+    ids_of_next_span.set(None)
+    return tracer.start_span(name, ctx, kind, attributes)
 
 
 def context_of(span: Span) -> Context:
@@ -360,7 +365,7 @@ class _Clock:
 
     def __init__(self) -> None:
         self._last = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def now(self) -> int:
         with self._lock:
@@ -368,7 +373,7 @@ class _Clock:
             return self._last
 
     def renew_lock(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 _clock = _Clock()
@@ -416,7 +421,7 @@ def _log(name: str, attributes: Mapping[str, Any]) -> None:
     if pipeline.tracer() is None:
         return
     span = trace_api.get_current_span()
-    if not span.is_recording():
+    if not (span.is_recording() and pipeline.is_recorded(span.get_span_context().span_id)):
         owner = identity.current()
         if owner is None or owner.root is None:
             return

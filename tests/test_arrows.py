@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "agent_trace_otel"
+INSTRUMENTORS = Path(__file__).parents[1] / "instrumentors" / "agent_trace_instrumentors"
 
 # Leaves know nothing of sessions, files or OpenTelemetry and may be imported from anywhere.
 LEAVES = {"semconv", "errors", "guard", "config", "process", "content", "encodable", "ids", "model_io", "redact"}
@@ -66,6 +67,27 @@ def test_rooms_import_only_what_stands_to_their_right(room: str) -> None:
     imported = _rooms()[room] - {room} - LEAVES
     allowed = MAY_IMPORT.get(room, set())
     assert imported <= allowed, f"{room} imports {sorted(imported - allowed)}"
+
+
+def test_instrumentors_import_only_what_makes_spans() -> None:
+    imported: dict[str, set[str]] = {}
+    for path in sorted(INSTRUMENTORS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "agent_trace_otel":
+                below = node.module.split(".")[1:]
+                imported.setdefault(path.name, set()).update(below[:1] or [alias.name for alias in node.names])
+            elif isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names if alias.name.startswith("agent_trace_otel")}
+                imported.setdefault(path.name, set()).update(names)
+    assert "subprocesses.py" in imported
+    beyond = {name: sorted(found - {"spans", "semconv", "guard"}) for name, found in imported.items()}
+    assert {name: found for name, found in beyond.items() if found} == {}
+
+
+def test_only_the_public_switch_imports_instrumentors() -> None:
+    importing = [path.name for path in PACKAGE.rglob("*.py") if "import agent_trace_instrumentors" in path.read_text()]
+    importing += [path.name for path in PACKAGE.rglob("*.py") if "from agent_trace_instrumentors" in path.read_text()]
+    assert importing == ["instrumentation.py"]
 
 
 def test_nobody_imports_the_cli() -> None:

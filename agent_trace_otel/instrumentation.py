@@ -1,0 +1,68 @@
+"""Switching instrumentors on and off by name: instrument, uninstrument.
+
+Comes in: names. Goes out: libraries patched by `agent_trace_instrumentors`. Called by users and by `agent-trace run`.
+"""
+
+from __future__ import annotations
+
+from agent_trace_instrumentors import INSTRUMENTORS, load
+from agent_trace_otel.errors import UsageError
+
+_switched: set[str] = set()
+"""What was ever switched on here: the only instrumentors that have been imported."""
+
+
+def instrument(*names: str) -> tuple[str, ...]:
+    """Trace libraries without a change to the program.
+
+    Args:
+        names: which ones; by default all that tell of nothing but the agent's own calls. There are none of these yet.
+            Only by name: ``subprocesses`` (each child process is a span, and joins the session).
+
+    Returns:
+        The names of all instrumentors that are active now, sorted.
+
+    Raises:
+        UsageError: there is no instrumentor of that name; nothing has been switched on.
+
+    Example:
+        agent_trace_otel.instrument("subprocesses")
+    """
+    _check(names)
+    for name in names or (name for name, entry in INSTRUMENTORS.items() if not entry.opt_in):
+        load(name)().instrument()
+        _switched.add(name)
+    return _active()
+
+
+def uninstrument(*names: str) -> tuple[str, ...]:
+    """Put everything back as it was.
+
+    Args:
+        names: which instrumentors; by default all.
+
+    Returns:
+        The names of the instrumentors that are still active, sorted.
+
+    Raises:
+        UsageError: there is no instrumentor of that name.
+    """
+    _check(names)
+    for name in _switched.intersection(names or _switched):
+        load(name)().uninstrument()
+    return _active()
+
+
+def _active() -> tuple[str, ...]:
+    return tuple(sorted(name for name in _switched if load(name)().is_active))
+
+
+def _check(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in INSTRUMENTORS:
+            import difflib
+
+            near = difflib.get_close_matches(name, INSTRUMENTORS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(INSTRUMENTORS))}"
+            msg = f"there is no instrumentor {name!r}; {hint}"
+            raise UsageError(msg)

@@ -1,0 +1,49 @@
+"""Instrumentors: they trace libraries without a change to the program.
+
+Comes in: names. Goes out: instrumentor classes, loaded when they are asked for. Called by
+`agent_trace_otel.instrument`. Importing the package costs the table below; wrapt and the tracing API come with the
+first `load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent_trace_instrumentors._base import Instrumentor
+
+__all__ = ["INSTRUMENTORS", "Entry", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where an instrumentor stands, and whether it has to be asked for by name."""
+
+    module: str
+    class_name: str
+    opt_in: bool = False
+    """True for what tells of more than the agent's own calls: `agent_trace_otel.instrument()` leaves it out."""
+
+
+INSTRUMENTORS: Mapping[str, Entry] = {
+    "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True),
+}
+"""Every instrumentor there is, by the name that `agent_trace_otel.instrument` takes.
+
+One that is no opt-in is also an entry point of the group ``opentelemetry_instrumentor``, called ``agent_trace_{name}``.
+Opt-ins are not: `opentelemetry-instrument` switches on whatever it finds there.
+"""
+
+
+def load(name: str) -> type[Instrumentor]:
+    """Return the class of an instrumentor, importing its module.
+
+    Raises:
+        KeyError: no instrumentor has that name.
+    """
+    entry = INSTRUMENTORS[name]
+    found: type[Instrumentor] = getattr(import_module(f"{__name__}.{entry.module}"), entry.class_name)
+    return found
