@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextvars
 import os
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -355,80 +353,6 @@ def _record_exception(span: Span, error: BaseException) -> tuple[str, str]:
         },
     )
     return name, message
-
-
-# -- events ------------------------------------------------------------------------------------------------------
-
-
-class _Clock:
-    """Unix nanoseconds that never repeat in this process: a point event's id is made of its time."""
-
-    def __init__(self) -> None:
-        self._last = 0
-        self._lock = threading.RLock()
-
-    def now(self) -> int:
-        with self._lock:
-            self._last = max(self._last + 1, time.time_ns())
-            return self._last
-
-    def renew_lock(self) -> None:
-        self._lock = threading.RLock()
-
-
-_clock = _Clock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_clock.renew_lock)
-
-
-def log_decision(choice: str, reason: str = "", alternatives: Sequence[str] = ()) -> None:
-    """Log a choice between alternatives."""
-    attributes = {
-        semconv.DECISION_CHOICE: content.to_text(choice),
-        semconv.DECISION_REASON: content.to_text(reason),
-        semconv.DECISION_ALTERNATIVES: tuple(content.to_text(item) for item in alternatives),
-    }
-    _log(semconv.DECISION_EVENT, attributes)
-
-
-def log_user_prompt(text: str) -> None:
-    """Log what the user said."""
-    _log_text(semconv.USER_PROMPT_EVENT, text)
-
-
-def log_assistant_response(text: str) -> None:
-    """Log what the agent answered."""
-    _log_text(semconv.ASSISTANT_RESPONSE_EVENT, text)
-
-
-def log_file(event: str, path: str | os.PathLike[str]) -> None:
-    """Log that a file or resource was read or written.
-
-    Args:
-        event: ``semconv.FILE_READ_EVENT`` or ``semconv.FILE_WRITE_EVENT``.
-        path: a path, or a URI such as ``https://…``.
-    """
-    where = content.to_text(os.fspath(path))
-    _log(event, {semconv.MCP_RESOURCE_URI if "://" in where else semconv.FILE_PATH: where})
-
-
-def _log_text(event: str, text: str) -> None:
-    _log(event, {semconv.TEXT: content.to_text(text) if pipeline.settings().capture_content else ""})
-
-
-def _log(name: str, attributes: Mapping[str, Any]) -> None:
-    """Add an event to the current span, else to the session's, and let it be written at once."""
-    if pipeline.tracer() is None:
-        return
-    span = trace_api.get_current_span()
-    if not (span.is_recording() and pipeline.is_recorded(span.get_span_context().span_id)):
-        owner = identity.current()
-        if owner is None or owner.root is None:
-            return
-        span = owner.root
-    at = _clock.now()
-    span.add_event(name, attributes, at)
-    pipeline.announce_event(span.get_span_context().span_id, name, attributes, at)
 
 
 def messages_json(role: str, text: str) -> str:

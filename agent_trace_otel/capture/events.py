@@ -1,6 +1,6 @@
 """Things an agent does between calls: decisions, prompts, responses, files. Each is written the moment it is logged.
 
-Comes in: calls of the user's. Goes out: events on the current span through `spans`. Nothing raises.
+Comes in: calls of the user's. Goes out: events on the current span through `point_events`. Nothing raises.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from agent_trace_otel import guard, semconv, spans
+from agent_trace_otel import guard, point_events, semconv
 
 
 @guard.guarded("log a decision")
@@ -23,28 +23,28 @@ def log_decision(choice: str, reason: str = "", alternatives: Sequence[str] = ()
     Example:
         log_decision("run the tests first", reason="the bug is not reproduced yet", alternatives=["edit at once"])
     """
-    spans.log_decision(choice, reason, alternatives)
+    point_events.log_decision(choice, reason, alternatives)
 
 
 @guard.guarded("log a user prompt")
 def log_user_prompt(text: str) -> None:
     """Log what the user said."""
-    spans.log_user_prompt(text)
+    point_events.log_user_prompt(text)
 
 
 @guard.guarded("log an assistant response")
 def log_assistant_response(text: str) -> None:
     """Log what the agent answered."""
-    spans.log_assistant_response(text)
+    point_events.log_assistant_response(text)
 
 
 @guard.guarded("log a file read")
 def log_file_read(path: str | os.PathLike[str]) -> None:
     """Log that the agent read a file (a path) or resource (a URI)."""
-    spans.log_file(semconv.FILE_READ_EVENT, path)
+    point_events.log_file(semconv.FILE_READ_EVENT, path)
 
 
 @guard.guarded("log a file write")
 def log_file_write(path: str | os.PathLike[str]) -> None:
     """Log that the agent wrote a file (a path) or resource (a URI)."""
-    spans.log_file(semconv.FILE_WRITE_EVENT, path)
+    point_events.log_file(semconv.FILE_WRITE_EVENT, path)
