@@ -16,10 +16,10 @@ import math
 import pathlib
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from json import encoder as _json_encoder
-from typing import Any
+from typing import Any, cast
 
 MAX_TEXT = 1 << 20
 """Characters kept of one string, one repr, or one value as a whole."""
@@ -37,12 +37,16 @@ def _unencodable(value: object) -> None:
     raise TypeError(type(value).__name__)
 
 
+def _encode_plainly(value: object, _level: int) -> tuple[str]:
+    return (_plain_encoder.encode(value),)
+
+
 def _new_fast_encoder() -> Any:  # noqa: ANN401 - the C encoder has no type of its own
     """Return CPython's C encoder with the circularity check off (its shared marker dict is not thread-safe)."""
     make = getattr(_json_encoder, "c_make_encoder", None)
     quote = getattr(_json_encoder, "encode_basestring", None)
     if make is None or quote is None:
-        return lambda value, _level: (_plain_encoder.encode(value),)
+        return _encode_plainly
     return make(None, _unencodable, quote, None, ":", ",", False, False, False)  # noqa: FBT003 - positional in C
 
 
@@ -64,19 +68,16 @@ def to_json(value: object) -> str:
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def _is_small(value: object) -> bool:
+def _is_small(value: Any) -> bool:  # noqa: ANN401 - any value
     """Tell whether encoding the value whole is cheap, by its own length and that of its members."""
-    members: Iterable[Any]
-    if isinstance(value, dict):
-        members = value.values()
-    elif isinstance(value, (list, tuple)):
-        members = value
-    else:
+    outer: type = type(value)
+    if outer is not dict and outer is not list and outer is not tuple:
         return True
+    members: Iterable[Any] = value.values() if outer is dict else value
     if len(value) > MAX_ITEMS:
         return False
     for member in members:
-        kind = type(member)
+        kind: type = type(member)
         if kind is str:
             if len(member) > MAX_TEXT:
                 return False
@@ -136,24 +137,26 @@ class _Walk:
         finally:
             self._above.discard(id(value))
 
-    def _compound(self, value: object, depth: int) -> Any:  # noqa: ANN401
+    def _compound(self, value: Any, depth: int) -> Any:  # noqa: ANN401 - any value
         if isinstance(value, Mapping):
-            return self._members(value.items(), len(value), depth)
+            mapping = cast("Mapping[object, object]", value)
+            return self._members(mapping.items(), len(mapping), depth)
         if isinstance(value, (list, tuple, set, frozenset)):
-            kept = [self.visit(item, depth + 1) for item in islice(value, MAX_ITEMS)]
-            return [*kept, f"… [cut: {len(value) - MAX_ITEMS} items]"] if len(value) > MAX_ITEMS else kept
+            items = cast("Collection[object]", value)
+            kept = [self.visit(item, depth + 1) for item in islice(items, MAX_ITEMS)]
+            return [*kept, f"… [cut: {len(items) - MAX_ITEMS} items]"] if len(items) > MAX_ITEMS else kept
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return self._take(_bytes_text(bytes(value)))
+            return self._take(_bytes_text(bytes(cast("bytes", value))))
         if isinstance(value, (dt.date, dt.time)):
             return value.isoformat()
         if isinstance(value, (uuid.UUID, decimal.Decimal, pathlib.PurePath)):
             return self._take(str(value))
         if isinstance(value, type):
-            return value.__qualname__
+            return cast("type[object]", value).__qualname__
         if dataclasses.is_dataclass(value):
             fields = [(f.name, getattr(value, f.name, None)) for f in dataclasses.fields(value)]
             return self._members(fields, len(fields), depth)
-        dump = getattr(type(value), "model_dump", None)  # pydantic's BaseModel and what copies its interface
+        dump: Any = getattr(type(value), "model_dump", None)  # pydantic's BaseModel and what copies its interface
         if callable(dump):
             return self.visit(dump(value), depth + 1)
         return self._described(value)

@@ -79,9 +79,7 @@ def trace_llm_call(target: Any = None, /, *, model: str | None = None, provider:
 
 
 def _decorate(target: Any, make_probe: Callable[[Callable[..., Any]], Probe]) -> Any:  # noqa: ANN401 - any callable
-    if target is None:
-        return lambda function: wrap(function, make_probe)
-    return wrap(target, make_probe)
+    return functools.partial(wrap, make_probe=make_probe) if target is None else wrap(target, make_probe)
 
 
 class _Arguments:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from agent_trace_otel import semconv
 
@@ -200,7 +200,7 @@ def words(value: object) -> list[str]:
     """Return a command line as a list of words, whatever form it came in."""
     if value is None:
         return []
-    return [str(word) for word in value] if isinstance(value, (list, tuple)) else [str(value)]
+    return [str(word) for word in cast("list[object]", value)] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def closing_id(span_id: str) -> str:
@@ -258,22 +258,23 @@ def _cut(value: Any, limit: int) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, str):
         return cut_text(value, limit)
     if isinstance(value, dict):
-        share = max(limit // max(len(value), 1), 32)
+        members = cast("dict[str, Any]", value)
+        share = max(limit // max(len(members), 1), 32)
         kept: dict[str, Any] = {}
         left = limit
-        for key, item in value.items():
+        for key, item in members.items():
             if left <= 0:
-                kept["…"] = f"[cut: {len(value) - len(kept)} members]"
+                kept["…"] = f"[cut: {len(members) - len(kept)} members]"
                 break
             kept[cut_text(key, limit)] = cut = _cut(item, max(share, left // 2))
             left -= len(key) + _size(cut)
         return kept
     if isinstance(value, list):
-        items: list[Any] = []
+        whole, items = cast("list[Any]", value), list[Any]()
         left = limit
-        for item in value:
+        for item in whole:
             if left <= 0:
-                items.append(f"… [cut: {len(value) - len(items)} items]")
+                items.append(f"… [cut: {len(whole) - len(items)} items]")
                 break
             items.append(_cut(item, left))
             left -= _size(items[-1])
@@ -288,9 +289,9 @@ def _size(value: object) -> int:
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any attribute value
     """Turn an attribute value (tuples, mappings, bytes) into what JSON holds."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("list[object]", value)]
     return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
@@ -305,10 +306,9 @@ def _text_of_messages(value: object) -> str:
 
 def _texts(messages: list[Any]) -> Iterator[str]:
     for message in messages:
-        parts = message.get("parts") if isinstance(message, Mapping) else None
-        for part in parts if isinstance(parts, (list, tuple)) else ():
-            if isinstance(part, Mapping) and part.get("type") == "text":
-                yield str(part.get("content", ""))
+        for part in _list(_member(message, "parts")) or ():
+            if _member(part, "type") == "text":
+                yield str(_member(part, "content") or "")
 
 
 def _messages(value: object) -> list[Any] | None:
@@ -318,7 +318,15 @@ def _messages(value: object) -> list[Any] | None:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return None
-    return list(value) if isinstance(value, (list, tuple)) else None
+    return _list(value)
+
+
+def _list(value: object) -> list[Any] | None:
+    return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else None
+
+
+def _member(value: object, name: str) -> object:
+    return cast("Mapping[str, object]", value).get(name) if isinstance(value, Mapping) else None
 
 
 def _number(value: object) -> int | None:
