@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
+from agent_trace_otel import guard
 from agent_trace_otel.errors import UsageError
 
 DEFAULT_TRACE_DIR = ".agent-traces"
 _FALSE = frozenset({"0", "false", "no", "off"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_TRACE_PER = ("session", "turn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +52,48 @@ class Settings:
     """OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL as given; anything but http/protobuf is warned about once."""
 
 
-def load(environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
+Complain = Callable[[UsageError], None]
+
+
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    complain: Complain | None = None,
+    **arguments: Any,
+) -> Settings:
     """Return the settings in force.
 
     Args:
         environ: environment variables, the process's own by default.
+        complain: is told what can't be understood, one value at a time; the next lower source then decides.
         arguments: fields of `Settings`; None means not given.
 
     Raises:
-        UsageError: a value can't be understood; names the variable or key and what it takes.
+        UsageError: a value can't be understood, and there is nobody to complain to; names the variable or key and what
+            it takes.
     """
-    env = os.environ if environ is None else environ
-    values = {**_from_file(config_file(env)), **_from_environment(env)}
+    env, tell = os.environ if environ is None else environ, complain or _raise
+    values = {**_from_file(config_file(env), tell), **_from_environment(env, tell)}
     values.update({name: value for name, value in arguments.items() if value is not None})
-    values["trace_dir"] = Path(values.get("trace_dir", DEFAULT_TRACE_DIR)).expanduser().absolute()
+    values["trace_dir"] = absolute(Path(values.get("trace_dir", DEFAULT_TRACE_DIR)))
     return Settings(**values)
+
+
+def of_program(**arguments: Any) -> Settings:
+    """Return the settings in force in a traced program: a bad variable is reported, and is no reason to stop it."""
+    return load(complain=lambda error: guard.report("use a setting", error), **arguments)
+
+
+def absolute(path: Path) -> Path:
+    """Return a path that a later change of directory does not move, ``~`` replaced."""
+    try:
+        return path.expanduser().absolute()
+    except (OSError, RuntimeError):  # the working directory was removed; nobody's home is known
+        return path
+
+
+def _raise(error: UsageError) -> None:
+    raise error
 
 
 def config_file(environ: Mapping[str, str]) -> Path:
@@ -73,7 +102,7 @@ def config_file(environ: Mapping[str, str]) -> Path:
     return Path(home) / "agent-trace" / "config.toml"
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -85,39 +114,37 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        msg = f"{path}: {error}"
-        raise UsageError(msg) from None
+        complain(UsageError(f"{path}: {error}"))
+        return {}
     otlp = table.get("otlp", {})
-    values = {name: table[name] for name in ("trace_dir", "redact", "capture_content", "trace_per") if name in table}
+    values: dict[str, Any] = {
+        name: table[name] for name in ("trace_dir", "redact", "capture_content", "trace_per") if name in table
+    }
     if isinstance(otlp, dict):
         values.update({name: otlp[name] for name in ("endpoint", "headers") if name in otlp})
     kinds = {"redact": bool, "capture_content": bool, "headers": dict}
-    for name, value in values.items():
-        if not isinstance(value, kinds.get(name, str)):
-            msg = f"{path}: {name} is not a {kinds.get(name, str).__name__}"
-            raise UsageError(msg)
+    for name, value in tuple(values.items()):
+        kind = kinds.get(name, str)
+        if not isinstance(value, kind):
+            complain(UsageError(f"{path}: {name} is not a {kind.__name__}"))
+            del values[name]
+        elif name == "trace_per" and value not in _TRACE_PER:
+            complain(UsageError(f"{path}: trace_per is none of {', '.join(_TRACE_PER)}"))
+            del values[name]
     return values
 
 
-def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(env: Mapping[str, str], complain: Complain) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    if env.get("AGENT_TRACE_DIR"):
-        values["trace_dir"] = env["AGENT_TRACE_DIR"]
-    for field_name, name in (("redact", "AGENT_TRACE_REDACT"), ("capture_content", "AGENT_TRACE_CAPTURE_CONTENT")):
-        if env.get(name):
-            values[field_name] = _boolean(name, env[name])
     if env.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").strip().upper() == "NO_CONTENT":
-        values.setdefault("capture_content", False)
-    if env.get("AGENT_TRACE_TRACE_PER"):
-        values["trace_per"] = _choice("AGENT_TRACE_TRACE_PER", env["AGENT_TRACE_TRACE_PER"], ("session", "turn"))
-    if env.get("AGENT_TRACE_OTLP_ENDPOINT"):
-        values["endpoint"] = env["AGENT_TRACE_OTLP_ENDPOINT"]
-    if env.get("AGENT_TRACE_OTLP_HEADERS"):
-        values["headers"] = parse_headers(env["AGENT_TRACE_OTLP_HEADERS"])
-    if env.get("AGENT_TRACE_MAX_VALUE"):
-        values["max_value_bytes"] = int(_number("AGENT_TRACE_MAX_VALUE", env["AGENT_TRACE_MAX_VALUE"]))
-    if env.get("AGENT_TRACE_EXIT_TIMEOUT"):
-        values["exit_timeout"] = _number("AGENT_TRACE_EXIT_TIMEOUT", env["AGENT_TRACE_EXIT_TIMEOUT"])
+        values["capture_content"] = False
+    for name, (field_name, read) in _VARIABLES.items():
+        text = env.get(name)
+        if text:
+            try:
+                values[field_name] = read(text)
+            except ValueError as error:
+                complain(UsageError(f"{name}={text!r}: expected {error}"))
     values.update(_from_otel_environment(env))
     return values
 
@@ -144,27 +171,41 @@ def parse_headers(text: str) -> dict[str, str]:
     return {key.strip().lower(): unquote(value.strip()) for key, _, value in pairs}
 
 
-def _boolean(name: str, text: str) -> bool:
+def _boolean(text: str) -> bool:
     lowered = text.strip().lower()
     if lowered not in _TRUE | _FALSE:
-        msg = f"{name}={text!r}: expected true or false"
-        raise UsageError(msg)
+        msg = "true or false"
+        raise ValueError(msg)
     return lowered in _TRUE
 
 
-def _choice(name: str, text: str, choices: tuple[str, ...]) -> str:
-    if text.strip().lower() not in choices:
-        msg = f"{name}={text!r}: expected one of {', '.join(choices)}"
-        raise UsageError(msg)
-    return text.strip().lower()
+def _trace_per(text: str) -> str:
+    lowered = text.strip().lower()
+    if lowered not in _TRACE_PER:
+        msg = f"one of {', '.join(_TRACE_PER)}"
+        raise ValueError(msg)
+    return lowered
 
 
-def _number(name: str, text: str) -> float:
+def _number(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if not 0 <= number < float("inf"):
-        msg = f"{name}={text!r}: expected a number that is not negative"
-        raise UsageError(msg)
+        msg = "a number that is not negative"
+        raise ValueError(msg)
     return number
+
+
+_VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "AGENT_TRACE_DIR": ("trace_dir", str),
+    "AGENT_TRACE_REDACT": ("redact", _boolean),
+    "AGENT_TRACE_CAPTURE_CONTENT": ("capture_content", _boolean),
+    "AGENT_TRACE_TRACE_PER": ("trace_per", _trace_per),
+    "AGENT_TRACE_OTLP_ENDPOINT": ("endpoint", str),
+    "AGENT_TRACE_OTLP_HEADERS": ("headers", parse_headers),
+    "AGENT_TRACE_MAX_VALUE": ("max_value_bytes", lambda text: int(_number(text))),
+    "AGENT_TRACE_EXIT_TIMEOUT": ("exit_timeout", _number),
+}
+"""Variable -> field, and how its text is read; a reader raises ValueError with what it expects."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +22,18 @@ logger = logging.getLogger("agent_trace_otel")
 failures: Counter[str] = Counter()
 """How often each place failed in this process; `agent-trace doctor` and tests read it."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""Reentrant, as are all locks on the way of a traced call: a signal handler or a finalizer may be traced too, and run
+while its own thread is in here."""
+
+
+def _after_fork_in_child() -> None:
+    global _lock  # noqa: PLW0603 - a thread of the parent may have held it
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def report(place: str, error: BaseException) -> None:

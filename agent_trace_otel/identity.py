@@ -147,7 +147,7 @@ class _ProcessSession:
 
     def __init__(self) -> None:
         self.session: Session | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._environ_before: dict[str, str | None] = {}
 
     def open(self, session: Session) -> None:
@@ -180,7 +180,7 @@ class _ProcessSession:
             self._environ_before.clear()
 
     def renew_lock(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 _process = _ProcessSession()

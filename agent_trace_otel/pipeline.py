@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -85,13 +86,10 @@ def configure(  # noqa: PLR0913 - one argument a setting
     Returns:
         The provider in use.
 
-    Raises:
-        UsageError: a setting can't be understood.
-
     Example:
         agent_trace_otel.configure(endpoint="http://localhost:4318")
     """
-    in_force = config.load(
+    in_force = config.of_program(
         trace_dir=None if trace_dir is None else Path(trace_dir),
         redact=redact if isinstance(redact, bool) else None,
         capture_content=capture_content,
@@ -140,6 +138,15 @@ def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_
         processor.announce_event(span_id, name, attributes, time_ns)
 
 
+def is_recorded(span_id: int) -> bool:
+    """Tell whether a span that is open now is being written to a session folder."""
+    if _state.tracer is None:
+        return False
+    from agent_trace_otel import processor
+
+    return processor.is_recorded(span_id)
+
+
 def force_flush(timeout: float = 10.0) -> bool:
     """Send what waits to be sent; False if that took longer than ``timeout`` seconds or failed."""
     provider: Any = _global_provider() or _state.private
@@ -164,6 +171,7 @@ def _bind(provider: Any) -> Tracer:  # noqa: ANN401 - any provider with the SDK'
     from agent_trace_otel import __version__, processor
 
     _joins_parent_process()
+    _run_first_at_exit()
     _state.seen_global = _read_global()
     tracer: Tracer = provider.get_tracer(processor.SCOPE_NAME, __version__)
     _state.tracer = tracer
@@ -179,11 +187,7 @@ def _global_provider() -> Any:  # noqa: ANN401 - any provider with the SDK's int
 def _load_settings() -> config.Settings:
     with _lock:
         if _state.settings is None:
-            try:
-                _state.settings = config.load()
-            except Exception as error:  # noqa: BLE001 - a bad variable must not stop a traced program
-                guard.report("use the settings, so the defaults hold", error)
-                _state.settings = config.load({})
+            _state.settings = config.of_program()
         return _state.settings
 
 
@@ -207,7 +211,6 @@ def _join(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - a
     if provider in _joined or any(isinstance(processor, SessionSpanProcessor) for processor in added):
         return
     _add_processor(provider, in_force)
-    _run_first_at_exit()
 
 
 def _new_provider(in_force: config.Settings, service_name: str | None) -> TracerProvider:
@@ -226,11 +229,10 @@ def _new_provider(in_force: config.Settings, service_name: str | None) -> Tracer
     provider.sampler = RecordingSampler(provider.sampler)
     _state.private = provider
     _add_processor(provider, in_force)
-    _run_first_at_exit()
     return provider
 
 
-def _add_processor(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider with the SDK's interface
+def _add_processor(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider of the SDK's kind
     from agent_trace_otel.processor import SessionSpanProcessor
 
     delivery = _delivery(provider, in_force)
@@ -243,11 +245,11 @@ def _follow(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 -
     processor = _joined[provider]
     if processor.settings != in_force or processor.redact is not _state.redact:
         processor.shutdown()
-        processor.follow(in_force, _state.redact, _delivery(provider, in_force))
+        processor.follow(in_force, redact=_state.redact, delivery=_delivery(provider, in_force))
 
 
 def _delivery(provider: Any, in_force: config.Settings) -> SpanProcessor | None:  # noqa: ANN401 - as above
-    """Return what sends, None if nothing is to be sent; a provider of the user's has its own way to OTEL_* endpoints."""
+    """Return what sends, None to send nothing; a provider of the user's has its own way to OTEL_* endpoints."""
     url = _own_url(in_force) or (_otel_url(in_force) if provider is _state.private else None)
     if url is None or not in_force.sending:
         return None
@@ -298,9 +300,14 @@ def _at_exit() -> None:
         _state.private.shutdown()
 
 
+@guard.guarded("go on recording in a forked process")
 def _after_fork_in_child() -> None:
     global _lock  # noqa: PLW0603 - a thread of the parent may have held it
     _lock = threading.RLock()
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # such a child leaves by os._exit(), past atexit; it forgets the parent's finalizers first, so ours comes after
+        util.register_after_fork(_at_exit, lambda at_exit: util.Finalize(None, at_exit, exitpriority=0))
 
 
 if hasattr(os, "register_at_fork"):

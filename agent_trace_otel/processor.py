@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -111,17 +111,17 @@ class SessionSpanProcessor(SpanProcessor):
         delivery: SpanProcessor | None = None,
         settings: config.Settings | None = None,
     ) -> None:
-        settings = settings or config.load(
+        settings = settings or config.of_program(
             trace_dir=None if trace_dir is None else Path(trace_dir),
             redact=redact if isinstance(redact, bool) else None,
         )
         self._open: dict[int, _OpenSpan] = {}
         self._sessions = SpanSessions(settings.trace_dir)
-        self.follow(settings, redact, delivery)
+        self.follow(settings, redact=redact, delivery=delivery)
         _processors.add(self)
 
     def follow(
-        self, settings: config.Settings, redact: bool | Redactor | None, delivery: SpanProcessor | None
+        self, settings: config.Settings, *, redact: bool | Redactor | None, delivery: SpanProcessor | None
     ) -> None:
         """Obey these settings from now on; spans that are open keep their session's folder."""
         self.settings = settings
@@ -142,10 +142,15 @@ class SessionSpanProcessor(SpanProcessor):
         except Exception as error:  # noqa: BLE001 - never the user's problem
             guard.report("record the start of a span", error)
 
-    def record(self, span: ReadableSpan, parent_context: Context) -> None:
-        """Write the whole story of a span that nobody saw begin."""
-        self.on_start(cast("Span", span), parent_context)  # reads only what an ended span has too
-        self.on_end(span)
+    def record(self, spans: Sequence[ReadableSpan]) -> None:
+        """Write the whole story of spans that nobody saw begin, in the order they ended.
+
+        All begin before the first one ends: a call inside another must know its outer one.
+        """
+        for span in sorted(spans, key=lambda span: span.start_time or 0):
+            self.on_start(cast("Span", span), _NOWHERE)  # reads only what an ended span has too
+        for span in spans:
+            self.on_end(span)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Write the event that closes the span and the span itself; hand the copy on."""
@@ -171,6 +176,10 @@ class SessionSpanProcessor(SpanProcessor):
         if state is not None and state.writer is not None:
             self._write_point(state, state.writer, name, state.cleaner.attributes(attributes), time_ns, 0)
 
+    def is_open(self, span_id: int) -> bool:
+        """Tell whether the processor has seen the span begin and not end."""
+        return span_id in self._open
+
     # -- start ---------------------------------------------------------------------------------------------------
 
     def _start(self, span: ReadableSpan, parent_context: Context | None) -> None:
@@ -194,6 +203,7 @@ class SessionSpanProcessor(SpanProcessor):
             state.writer, state.cleaner = parent.writer, parent.cleaner
         elif explicit is not None:
             state.writer = writer_for(explicit.trace_dir, explicit.id)
+            self._sessions.remember(ids.trace_id, state.writer)
             state.cleaner = self._redacting if explicit.redact else self._plain
         else:
             inherited = parent.writer if parent is not None else None
@@ -365,6 +375,11 @@ def another_writes(asking: SessionSpanProcessor) -> bool:
     return any(
         other.is_live and other.settings.trace_dir == where for other in tuple(_processors) if other is not asking
     )
+
+
+def is_recorded(span_id: int) -> bool:
+    """Tell whether an open span is one of those that are written."""
+    return any(processor.is_open(span_id) for processor in tuple(_processors))
 
 
 def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:

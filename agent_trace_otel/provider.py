@@ -36,7 +36,10 @@ class SessionIdGenerator(RandomIdGenerator):
     def generate_span_id(self) -> int:
         """Return the id of the span that is being started."""
         given = ids_of_next_span.get()
-        return getrandbits(64) or 1 if given is None else given[1]
+        if given is None:
+            return getrandbits(64) or 1
+        ids_of_next_span.set(None)  # what starts spans while this one starts, such as a processor, gets ids of its own
+        return given[1]
 
 
 class RecordingSampler(Sampler):

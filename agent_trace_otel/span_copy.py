@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 
-from agent_trace_otel import semconv
+from agent_trace_otel import guard, semconv
 from agent_trace_otel.encodable import encodable_text, encodable_value
 from agent_trace_otel.store.spans_file import encode_attribute
 
@@ -82,7 +82,10 @@ class Cleaner:
         """Clean a span name or a status description."""
         found = self._texts.get(text)
         if found is None:
-            found = encodable_text(text if self._redactor is None else self._redactor.text(text))
+            try:
+                found = encodable_text(text if self._redactor is None else self._redactor.text(text))
+            except Exception as error:  # noqa: BLE001 - a redactor that was overridden may raise; the span is written
+                found = _withheld(error)
             if len(text) <= _SHORT:
                 _remember(self._texts, text, found)
         return found
@@ -134,7 +137,10 @@ class Cleaner:
         """Return what is kept of one attribute (or `_SAME`, or `_LEFT_OUT`) and its encoding."""
         if key in CONTENT_ATTRIBUTES and not self._capture_content:
             return _LEFT_OUT, ""
-        kept = value if self._redactor is None else self._redactor.pair(key, value)
+        try:
+            kept = value if self._redactor is None else self._redactor.pair(key, value)
+        except Exception as error:  # noqa: BLE001 - as above
+            kept = _withheld(error)
         kept = encodable_value(kept)
         clean_key = encodable_text(key)
         return _SAME if kept is value and clean_key is key else kept, encode_attribute(clean_key, kept)
@@ -196,6 +202,11 @@ class Cleaner:
         bounded = BoundedAttributes(attributes=self.attributes(raw or {}))
         bounded.dropped = dropped
         return bounded
+
+
+def _withheld(error: Exception) -> str:
+    guard.report("redact a value", error)
+    return "[REDACTED:error]"
 
 
 def _remember(cache: dict[Any, Any], key: object, value: object) -> None:

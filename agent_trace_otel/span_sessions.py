@@ -39,11 +39,11 @@ class SpanSessions:
     def __init__(self, trace_dir: Path) -> None:
         self.keeps = False
         """Whether there are spans to take back."""
-        self._trace_dir = trace_dir
+        self.trace_dir = trace_dir
         self._traces: OrderedDict[int, SessionWriter] = OrderedDict()
         self._pending: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
         self._pending_count = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def find(
         self,
@@ -68,19 +68,20 @@ class SpanSessions:
         if named is None and is_agents:
             named = _conversation(baggage.get_all(context))
         if named is not None:
-            writer = writer_for(self._trace_dir, identity.folder_name(named))
+            writer = writer_for(self.trace_dir, identity.folder_name(named))
         elif trace_id in self._traces:
             return self._traces[trace_id]
         elif (of_process := identity.of_process()) is not None:
             return writer_for(of_process.trace_dir, of_process.id)
         elif is_agents:
-            writer = writer_for(self._trace_dir, format(trace_id, "032x"))
+            writer = writer_for(self.trace_dir, format(trace_id, "032x"))
         else:
             return None
-        self._remember(trace_id, writer)
+        self.remember(trace_id, writer)
         return writer
 
-    def _remember(self, trace_id: int, writer: SessionWriter) -> None:
+    def remember(self, trace_id: int, writer: SessionWriter) -> None:
+        """Let later spans of the trace follow, those too whose parent is not known here any more."""
         if self._traces.get(trace_id) is writer:
             return
         with self._lock:
@@ -114,7 +115,7 @@ class SpanSessions:
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's kept spans to the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pending.clear()
         self._pending_count = 0
 
@@ -129,7 +130,7 @@ class _Writers:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[Path, str], SessionWriter] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def get(self, trace_dir: Path, session_id: str) -> SessionWriter:
         writer = self._known.get((trace_dir, session_id))
@@ -144,9 +145,9 @@ class _Writers:
         self._known.clear()
 
     def after_fork_in_child(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for writer in tuple(self._known.values()):
-            writer.renew_lock()
+            writer.after_fork_in_child()
 
 
 writers = _Writers()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import guard, identity, pipeline, spans
+from agent_trace_otel import config, guard, identity, pipeline, spans
 from agent_trace_otel.identity import Session
 from agent_trace_otel.store.events import SessionMeta
 
@@ -55,7 +55,7 @@ def start_session(
     opened = Session(
         id=identity.folder_name(named) if named else identity.new_id(),
         name=name,
-        trace_dir=settings.trace_dir if trace_dir is None else Path(trace_dir).absolute(),
+        trace_dir=settings.trace_dir if trace_dir is None else config.absolute(Path(trace_dir)),
         redact=settings.redact if redact is None else redact,
         parent=caller if has_parent else _context_of_parent_process(),
     )
@@ -89,7 +89,7 @@ def end_session() -> SessionMeta | None:
     """
     _leave_ended()
     ending = identity.current()
-    if ending is None or ending.root is None:
+    if ending is None or (ending.root is None and ending is not identity.of_context()):
         return None
     return _end(ending, None)
 

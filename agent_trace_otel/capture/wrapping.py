@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opentelemetry import context as context_api
 from opentelemetry.context import attach, detach
 
-from agent_trace_otel import semconv, spans
+from agent_trace_otel import guard, semconv, spans
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -118,7 +118,7 @@ def _function(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
             result = target(*args, **kwargs)
         except BaseException as error:
             detach(token)
-            spans.end(span, error=error)
+            _end_failed(span, error)
             raise
         detach(token)
         later = _WRAPPERS_OF_RESULTS.get(type(result))
@@ -128,6 +128,12 @@ def _function(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
         return result
 
     return wrapper
+
+
+@guard.guarded("end a span")
+def _end_failed(span: Span, error: BaseException) -> None:
+    """End the span of a call that raised; the user's exception is the one that goes on."""
+    spans.end(span, error=error)
 
 
 def _coroutine(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
@@ -141,7 +147,7 @@ def _coroutine(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
             result = await target(*args, **kwargs)
         except BaseException as error:
             detach(token)
-            spans.end(span, error=error)
+            _end_failed(span, error)
             raise
         detach(token)
         probe.end(span, result)

@@ -150,7 +150,11 @@ class SessionMeta:
         Raises:
             ValueError: the text is no JSON object.
         """
-        raw = json.loads(text)
+        try:
+            raw = json.loads(text)
+        except RecursionError:
+            msg = "nested too deeply"
+            raise ValueError(msg) from None
         if not isinstance(raw, dict):
             msg = "meta.json holds no JSON object"
             raise ValueError(msg)  # noqa: TRY004 - one error type for every bad file
@@ -162,12 +166,13 @@ class SessionMeta:
             if isinstance(default, str):
                 if isinstance(value, str):
                     setattr(meta, key, value)
-            elif isinstance(value, (int, float)):
+            elif isinstance(value, (int, float)) and abs(value) < _MAX_NUMBER:
                 setattr(meta, key, int(value) if isinstance(default, int) else float(value))
         meta.session_id = session_id
         return meta
 
 
+_MAX_NUMBER = 1e18  # also keeps out NaN and the infinities, which Python's JSON reads
 _META_KEYS = tuple(SessionMeta.__dataclass_fields__)
 
 

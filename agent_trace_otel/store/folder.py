@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from agent_trace_otel.errors import StoreError
@@ -29,6 +29,7 @@ META = "meta.json"
 
 _MAX_OPEN_FILES = 128
 _RETRY_SECONDS = 1.0
+_LOCK_POLL_SECONDS = 0.005
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -72,7 +73,7 @@ class _OpenFiles:
 
     def __init__(self) -> None:
         self._slots: OrderedDict[_Slot, None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def open(self, slot: _Slot) -> _AppendFile:
         with self._lock:
@@ -89,7 +90,7 @@ class _OpenFiles:
             self._slots.pop(slot, None)
 
     def renew_lock(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 class _Slot:
@@ -113,12 +114,13 @@ class SessionFolder:
     Every method raises OSError or StoreError when it can't do its work; the caller decides that capture goes on.
     """
 
-    __slots__ = ("_events", "_not_before", "_reason", "_spans", "path")
+    __slots__ = ("_events", "_is_checked", "_not_before", "_reason", "_spans", "path")
 
     def __init__(self, trace_dir: Path, session_id: str) -> None:
         self.path = trace_dir / session_id
         self._events = _Slot(str(self.path / EVENTS))
         self._spans = _Slot(str(self.path / SPANS))
+        self._is_checked = False
         self._not_before = 0.0
         self._reason: Exception | None = None
 
@@ -131,13 +133,15 @@ class SessionFolder:
         (self._spans.file or self._open(self._spans)).append(line)
 
     def _open(self, slot: _Slot) -> _AppendFile:
-        with contextlib.suppress(OSError):
-            return _open_files.open(slot)
+        if self._is_checked:
+            with contextlib.suppress(OSError):
+                return _open_files.open(slot)
         now = time.monotonic()
         if now < self._not_before and self._reason is not None:
             raise self._reason
         try:
             self.make()
+            self._is_checked = True
             return _open_files.open(slot)
         except (OSError, StoreError) as error:
             # a folder that can't be made would cost several system calls an event: try again after a while
@@ -168,6 +172,7 @@ class SessionFolder:
             file = slot.file
             if file is not None and file.is_gone():
                 _open_files.close(slot)
+                self._is_checked = False
                 gone = True
         return gone
 
@@ -177,16 +182,24 @@ class SessionFolder:
         _open_files.close(self._spans)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder's lock against other processes and threads (flock on the directory)."""
+    def locked(self, wait: float = 0.0) -> Generator[bool, None, None]:
+        """Hold the folder's lock against other processes and threads (flock on the directory), and say if it is held.
+
+        It is not if somebody else holds it for longer than ``wait`` seconds, such as a process that was stopped.
+        """
         self.make()
         if fcntl is None:
-            yield
+            yield True
             return
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            is_held = _lock(descriptor, wait)
+            try:
+                yield is_held
+            finally:
+                if is_held:
+                    # closing is not enough: a child forked meanwhile has a copy of the descriptor
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
@@ -208,6 +221,24 @@ class SessionFolder:
         except OSError:
             new.unlink(missing_ok=True)
             raise
+
+
+def _lock(descriptor: int, wait: float) -> bool:
+    deadline = time.monotonic() + wait
+    while not _try_lock(descriptor):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_LOCK_POLL_SECONDS)
+    return True
+
+
+def _try_lock(descriptor: int) -> bool:
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _make_trace_dir(path: Path) -> None:

@@ -18,6 +18,7 @@ from agent_trace_otel.store.folder import EVENTS, SessionFolder
 from agent_trace_otel.store.tally import Tally, tally
 
 _META_INTERVAL_NS = 1_000_000_000
+_LAST_META_WAIT = 1.0
 _START_LINE = b'{"event_type":"session_start"'
 
 
@@ -50,6 +51,7 @@ class SessionWriter:
         "_ended",
         "_folder",
         "_has_root",
+        "_in_meta",
         "_lock",
         "_meta",
         "_next_meta_ns",
@@ -70,7 +72,9 @@ class SessionWriter:
         self._next_meta_ns = 0
         self._has_root = False
         self._ended = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._in_meta = False
+        """Whether the thread that holds the lock is writing meta.json."""
 
     def begin_if_new(self) -> bool:
         """Tell whether no process has written an event of the session yet; asks the disk once."""
@@ -114,7 +118,7 @@ class SessionWriter:
         except (OSError, StoreError) as error:
             self._missed(error)
             return
-        if time_ns >= self._next_meta_ns:
+        if time_ns >= self._next_meta_ns or self._ended:
             self._next_meta_ns = time_ns + _META_INTERVAL_NS
             self.write_meta(time_ns)
 
@@ -129,25 +133,37 @@ class SessionWriter:
         """Note that the session has ended, write meta.json for the last time and give the descriptors back."""
         self._meta.ended_at = time_ns / 1e9
         self._ended = True
-        self.write_meta(time_ns)
+        self.write_meta(time_ns, wait=_LAST_META_WAIT)
         self._folder.close()
 
-    def write_meta(self, now_ns: int) -> None:
-        """Bring meta.json up to date with what all processes have written to the timeline."""
-        if not self._lock.acquire(blocking=False):
-            if not self._ended:
-                return  # another thread is at it
-            self._lock.acquire()
+    def write_meta(self, now_ns: int, *, wait: float = 0.0) -> None:
+        """Bring meta.json up to date with what all processes have written to the timeline.
+
+        A process that is at it just now is left alone, its work is as good as ours; after ``wait`` seconds, if some are
+        given, meta.json is replaced all the same.
+        """
+        if not self._lock.acquire(blocking=self._ended):
+            return  # another thread is at it
         try:
-            if self._folder.reopen_if_gone():
-                guard.report("go on writing a session folder that was removed", StoreError(str(self._folder.path)))
-                self._counted = Tally()
-            with self._folder.locked():
-                self._folder.replace_meta(self._current_meta(now_ns).to_json())
+            if not self._in_meta:  # else a signal handler or finalizer has interrupted just this
+                self._in_meta = True
+                try:
+                    self._replace_meta(now_ns, wait)
+                finally:
+                    self._in_meta = False
         except (OSError, StoreError) as error:
             guard.report("write the session folder", error)
         finally:
             self._lock.release()
+
+    def _replace_meta(self, now_ns: int, wait: float) -> None:
+        if self._folder.reopen_if_gone():
+            guard.report("go on writing a session folder that was removed", StoreError(str(self._folder.path)))
+            self._counted, self._next_meta_ns = Tally(), 0
+            return  # the next event makes it anew
+        with self._folder.locked(wait) as is_held:
+            if is_held or wait:
+                self._folder.replace_meta(self._current_meta(now_ns).to_json())
 
     def meta(self) -> SessionMeta:
         """Return the session's numbers as they are in its timeline now."""
@@ -195,6 +211,8 @@ class SessionWriter:
         self.lost += 1
         guard.report("write the session folder", error)
 
-    def renew_lock(self) -> None:
-        """Forget locks that a thread of the parent process held at the fork."""
-        self._lock = threading.Lock()
+    def after_fork_in_child(self) -> None:
+        """Forget a lock that a thread of the parent process may have held; whether the run goes on is the parent's."""
+        self._lock = threading.RLock()
+        self._in_meta = False
+        self._has_root = False
