@@ -68,20 +68,20 @@ def to_json(value: object) -> str:
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def _is_small(value: Any) -> bool:  # noqa: ANN401 - any value
+def _is_small(value: object) -> bool:
     """Tell whether encoding the value whole is cheap, by its own length and that of its members."""
-    outer: type = type(value)
-    if outer is not dict and outer is not list and outer is not tuple:
+    kind = value.__class__
+    if kind is not dict and kind is not list and kind is not tuple:
         return True
-    members: Iterable[Any] = value.values() if outer is dict else value
-    if len(value) > MAX_ITEMS:
+    whole = cast("Collection[object]", value)
+    members = cast("dict[object, object]", value).values() if kind is dict else whole
+    if len(whole) > MAX_ITEMS:
         return False
     for member in members:
-        kind: type = type(member)
-        if kind is str:
+        if isinstance(member, str):
             if len(member) > MAX_TEXT:
                 return False
-        elif kind in _SIZED and len(member) > MAX_ITEMS:
+        elif member.__class__ in _SIZED and len(cast("Collection[object]", member)) > MAX_ITEMS:
             return False
     return True
 
@@ -154,9 +154,9 @@ class _Walk:
         if isinstance(value, type):
             return cast("type[object]", value).__qualname__
         if dataclasses.is_dataclass(value):
-            fields = [(f.name, getattr(value, f.name, None)) for f in dataclasses.fields(value)]
+            fields = [(f.name, getattr(value, f.name, None)) for f in dataclasses.fields(cast("Any", value))]
             return self._members(fields, len(fields), depth)
-        dump: Any = getattr(type(value), "model_dump", None)  # pydantic's BaseModel and what copies its interface
+        dump: Any = getattr(value.__class__, "model_dump", None)  # pydantic's BaseModel and what copies its interface
         if callable(dump):
             return self.visit(dump(value), depth + 1)
         return self._described(value)

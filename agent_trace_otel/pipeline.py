@@ -10,6 +10,7 @@ Called by `spans` (for a tracer) and by users (`configure`). The SDK is imported
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
@@ -34,7 +35,7 @@ _NOT_LOOKED = object()
 
 
 def _name_of_global() -> object:
-    return trace_api._TRACER_PROVIDER  # noqa: SLF001 - every traced call asks, and get_tracer_provider() reads os.environ
+    return trace_api._TRACER_PROVIDER  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - every traced call asks, and get_tracer_provider() reads os.environ
 
 
 _read_global = _name_of_global if hasattr(trace_api, "_TRACER_PROVIDER") else trace_api.get_tracer_provider
@@ -49,6 +50,8 @@ class _State:
     redact: bool | Redactor | None = None
     tracer: Tracer | None = None
     """What `tracer` answered last."""
+    is_private: bool = False
+    """Whether that is our private provider's, which serves sessions and nothing else."""
     seen_global: object = _NOT_LOOKED
     """The global provider at that time; another one there changes the answer."""
     environment_read: bool = False
@@ -125,6 +128,11 @@ def tracer(*, service_name: str | None = None, needed: bool = False) -> Tracer |
         return _choose_tracer(service_name, needed=needed)
 
 
+def serves_only_sessions() -> bool:
+    """Tell whether the tracer is a private provider's: then a call outside any session passes through."""
+    return _state.is_private
+
+
 def settings() -> config.Settings:
     """Return the settings in force."""
     return _state.settings or _load_settings()
@@ -173,6 +181,7 @@ def _bind(provider: Any) -> Tracer:  # noqa: ANN401 - any provider with the SDK'
     _joins_parent_process()
     _run_first_at_exit()
     _state.seen_global = _read_global()
+    _state.is_private = provider is _state.private and provider is not _global_provider()
     tracer: Tracer = provider.get_tracer(processor.SCOPE_NAME, __version__)
     _state.tracer = tracer
     return tracer
@@ -207,10 +216,14 @@ def _join(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - a
     """Add our processor to a provider of the user's, once; it sends only what we were asked to send."""
     from agent_trace_otel.processor import SessionSpanProcessor
 
-    added = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
-    if provider in _joined or any(isinstance(processor, SessionSpanProcessor) for processor in added):
+    if provider in _joined:
         return
-    _add_processor(provider, in_force)
+    added = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
+    of_user = next((processor for processor in added if isinstance(processor, SessionSpanProcessor)), None)
+    if of_user is None:
+        _add_processor(provider, in_force)
+    elif of_user.delivery is None:
+        of_user.delivery = _delivery(provider, in_force)
 
 
 def _new_provider(in_force: config.Settings, service_name: str | None) -> TracerProvider:
@@ -307,7 +320,7 @@ def _after_fork_in_child() -> None:
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
         # such a child leaves by os._exit(), past atexit; it forgets the parent's finalizers first, so ours comes after
-        util.register_after_fork(_at_exit, lambda at_exit: util.Finalize(None, at_exit, exitpriority=0))
+        util.register_after_fork(_at_exit, functools.partial(util.Finalize, None, exitpriority=0))
 
 
 if hasattr(os, "register_at_fork"):

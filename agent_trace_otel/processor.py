@@ -28,6 +28,7 @@ from agent_trace_otel.store.spans_file import encode_line
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
+    from opentelemetry.trace import SpanContext
 
     from agent_trace_otel.store.writer import SessionWriter
 
@@ -116,9 +117,11 @@ class SessionSpanProcessor(SpanProcessor):
             redact=redact if isinstance(redact, bool) else None,
         )
         self._open: dict[int, _OpenSpan] = {}
+        self._told_by_another: set[int] = set()
         self._sessions = SpanSessions(settings.trace_dir)
         self.follow(settings, redact=redact, delivery=delivery)
         _processors.add(self)
+        _count.made += 1
 
     def follow(
         self, settings: config.Settings, *, redact: bool | Redactor | None, delivery: SpanProcessor | None
@@ -183,17 +186,27 @@ class SessionSpanProcessor(SpanProcessor):
     # -- start ---------------------------------------------------------------------------------------------------
 
     def _start(self, span: ReadableSpan, parent_context: Context | None) -> None:
-        state = self._remember(span, parent_context)
+        ids = _ids(span)
+        if _count.made > 1 and self._has_begun_elsewhere(ids.span_id):
+            self._told_by_another.add(ids.span_id)
+            return
+        state = self._remember(span, ids, parent_context)
         if len(self._open) >= MAX_OPEN_SPANS:
             self._open.pop(next(iter(self._open)), None)
-        self._open[span.context.span_id] = state
+        self._open[ids.span_id] = state
         if state.writer is not None and state.kind != "generic":
             self._write_opening(state, state.writer, span)
             if self._sessions.keeps:
-                self._write_kept(span)
+                self._write_kept(ids.trace_id)
 
-    def _remember(self, span: ReadableSpan, context: Context | None) -> _OpenSpan:
-        ids, above = span.context, span.parent
+    def _has_begun_elsewhere(self, span_id: int) -> bool:
+        """Tell whether another processor on the same provider, ours beside the user's, tells the span there already."""
+        where = self.settings.trace_dir
+        others = (other for other in tuple(_processors) if other is not self)
+        return any(other.is_open(span_id) and other.settings.trace_dir == where for other in others)
+
+    def _remember(self, span: ReadableSpan, ids: SpanContext, context: Context | None) -> _OpenSpan:
+        above = span.parent
         state = _OpenSpan()
         raw = _copy(span.attributes)
         state.kind = kind = span_events.kind_of(raw)
@@ -210,11 +223,11 @@ class SessionSpanProcessor(SpanProcessor):
             state.writer = self._sessions.find(ids.trace_id, raw, inherited, context, is_agents=kind != "generic")
             by_default = self._redacting if self.settings.redact else self._plain
             state.cleaner = parent.cleaner if parent is not None else by_default
-        state.raw = opening = {}
+        opening: dict[str, Any] = {}
         for key in span_events.OPENING_ATTRIBUTES[kind]:
             if key in raw:
                 opening[key] = raw[key]
-        state.clean = state.cleaner.attributes(opening)
+        state.raw, state.clean = opening, state.cleaner.attributes(opening)
         if parent is None:
             state.agent, state.in_model, state.in_tool = "", kind == "model", kind == "tool"
             state.muted = False
@@ -238,17 +251,21 @@ class SessionSpanProcessor(SpanProcessor):
     # -- end -----------------------------------------------------------------------------------------------------
 
     def _end(self, span: ReadableSpan) -> None:
-        state = self._open.pop(span.context.span_id, None)
+        ids = _ids(span)
+        state = self._open.pop(ids.span_id, None)
         if state is None:
-            state = self._remember(span, _NOWHERE)
+            if ids.span_id in self._told_by_another:
+                self._told_by_another.discard(ids.span_id)
+                return
+            state = self._remember(span, ids, _NOWHERE)
         elif state.inherited:
             return
         raw = _copy(span.attributes)
         if state.kind == "generic":
-            self._look_again(state, span, raw)
+            self._look_again(state, ids.trace_id, raw)
         writer = state.writer
         if writer is None:
-            self._sessions.keep(span, span.context.trace_id)
+            self._sessions.keep(span, ids.trace_id)
             return
         if semconv.SESSION_ID not in raw:
             raw[semconv.SESSION_ID] = writer.session_id
@@ -266,22 +283,21 @@ class SessionSpanProcessor(SpanProcessor):
         if self.delivery is not None:
             self.delivery.on_end(copy)
         if self._sessions.keeps:
-            self._write_kept(span)
+            self._write_kept(ids.trace_id)
 
-    def _write_kept(self, span: ReadableSpan) -> None:
-        """Write the spans that ended before this one's trace had a session."""
-        for waiting in self._sessions.take_kept(span.context.trace_id):
+    def _write_kept(self, trace_id: int) -> None:
+        """Write the spans that ended before their trace had a session."""
+        for waiting in self._sessions.take_kept(trace_id):
             self.on_end(waiting)
 
-    def _look_again(self, state: _OpenSpan, span: ReadableSpan, raw: Mapping[str, Any]) -> None:
+    def _look_again(self, state: _OpenSpan, trace_id: int, raw: Mapping[str, Any]) -> None:
         """Tell a span's kind by what it has learnt since its start: some instrumentations set the operation late."""
         state.kind = span_events.kind_of(raw)
         state.muted = _is_told_by(state, state.kind, raw)
         state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[state.kind] if key in raw}
         state.clean = state.cleaner.attributes(state.raw)
         if state.writer is None:
-            trace_id, is_agents = span.context.trace_id, state.kind != "generic"
-            state.writer = self._sessions.find(trace_id, raw, None, _NOWHERE, is_agents=is_agents)
+            state.writer = self._sessions.find(trace_id, raw, None, _NOWHERE, is_agents=state.kind != "generic")
 
     # -- lines ---------------------------------------------------------------------------------------------------
 
@@ -366,6 +382,15 @@ AgentTraceSpanProcessor = SessionSpanProcessor
 """The name for users: ``provider.add_span_processor(AgentTraceSpanProcessor())``."""
 
 _NOWHERE = context_api.Context()
+
+
+class _Count:
+    """How many processors this process has made: with one there is nobody to ask."""
+
+    made = 0
+
+
+_count = _Count()
 _processors: weakref.WeakSet[SessionSpanProcessor] = weakref.WeakSet()
 
 
@@ -395,6 +420,11 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _ids(span: ReadableSpan) -> SpanContext:
+    ids: SpanContext = span.context  # pyright: ignore[reportAssignmentType] - every span of an SDK has one
+    return ids
 
 
 def _copy(attributes: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -247,6 +247,8 @@ def _start(
             ctx = owner.context(ctx)
     if owner is not None:
         attributes[semconv.CONVERSATION_ID] = attributes[semconv.SESSION_ID] = owner.id
+    elif pipeline.serves_only_sessions():
+        return None
     if kind_and_key is None or owner is None:
         if ids_of_next_span.get() is None:
             return tracer.start_span(name, ctx, kind, attributes)

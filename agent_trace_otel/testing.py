@@ -6,10 +6,13 @@ my_agent()
 assert [e.event_type for e in recorded.events()][:2] == ["session_start", "tool_call"]
 """
 
+# pyright: reportPrivateUsage=false
+# undoing what a process has set up is part of nobody's interface
+
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +72,7 @@ class Recorded:
 
 
 @contextmanager
-def recording(trace_dir: str | os.PathLike[str], **environment: str) -> Iterator[Recorded]:
+def recording(trace_dir: str | os.PathLike[str], **environment: str) -> Generator[Recorded, None, None]:
     """Record into ``trace_dir`` with nothing set up before, nor left over after.
 
     Args:
@@ -92,12 +95,13 @@ def recording(trace_dir: str | os.PathLike[str], **environment: str) -> Iterator
 def reset() -> None:
     """End open sessions and forget providers, processors and sessions, the global provider included."""
     spans.end_sessions_at_exit()
-    if pipeline._state.private is not None:  # noqa: SLF001 - undoing is not part of anybody's interface
+    if pipeline._state.private is not None:  # noqa: SLF001
         pipeline._state.private.shutdown()  # noqa: SLF001
     pipeline._state = pipeline._State()  # noqa: SLF001
     identity._process.session = None  # noqa: SLF001
     writers.forget()
     processor._processors.clear()  # noqa: SLF001
+    processor._count.made = 0  # noqa: SLF001
     guard.failures.clear()
     context_api.attach(context_api.Context())
     # the API lets a provider be set once; its own test suite resets these two names

@@ -428,3 +428,38 @@ def test_our_exporter_thread_is_not_started_without_an_endpoint(
         echo("x")
     assert names(recorded.spans()) == ["execute_tool echo", "invoke_agent agent"]
     assert "AGENT_TRACE_SESSION_ID" not in os.environ
+
+
+@trace_tool
+def tool() -> int:
+    """A tool of the tests below."""
+    return 1
+
+
+def test_calls_after_the_last_session_pass_through(recorded: Recorded) -> None:
+    start_session("one")
+    tool()
+    end_session()
+    assert tool() is not None
+    assert len(recorded.sessions()) == 1
+    assert [event.event_type for event in recorded.events()].count("tool_call") == 1
+
+
+def test_a_processor_that_the_user_adds_beside_ours_doubles_nothing(recorded: Recorded) -> None:
+    provider = TracerProvider()
+    trace_api.set_tracer_provider(provider)
+    start_session("one")
+    provider.add_span_processor(AgentTraceSpanProcessor())
+    tool()
+    end_session()
+    assert [event.event_type for event in recorded.events()].count("tool_call") == 1
+    assert [span.name for span in recorded.spans()].count("execute_tool tool") == 1
+
+
+def test_configure_lets_the_users_own_processor_send_when_asked(recorded: Recorded) -> None:
+    provider, ours = TracerProvider(), AgentTraceSpanProcessor()
+    provider.add_span_processor(ours)
+    trace_api.set_tracer_provider(provider)
+    configure(endpoint="http://127.0.0.1:9")
+    assert ours.delivery is not None
+    ours.shutdown()

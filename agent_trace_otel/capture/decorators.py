@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from agent_trace_otel import content, guard, model_io, pipeline, semconv, spans
-from agent_trace_otel.capture.wrapping import Probe, wrap
+from agent_trace_otel.capture.wrapping import Probe, innermost, wrap
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -121,9 +121,7 @@ def _is_method(function: Callable[..., Any]) -> bool:
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    inner: Any = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
+    inner = innermost(function)
     return getattr(inner, "__name__", None) or type(inner).__name__
 
 

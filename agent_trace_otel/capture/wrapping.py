@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import inspect
 import types
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from opentelemetry import context as context_api
 from opentelemetry.context import attach, detach
@@ -40,6 +41,7 @@ class Probe(Protocol):
     def end(self, span: Span, result: Any) -> None:  # noqa: ANN401 - the user's own values
         """End the span of a call that returned."""
 
+    @abstractmethod
     def stream(self, span: Span) -> Stream:
         """Return what takes a generator's items."""
 
@@ -61,7 +63,7 @@ def wrap(target: Any, make_probe: Callable[[Callable[..., Any]], Probe]) -> Any:
     A class gets its ``__call__`` wrapped, if it defines one, and stays the class it is.
     """
     if isinstance(target, (staticmethod, classmethod)):
-        return type(target)(wrap(target.__func__, make_probe))
+        return _wrap_method(target, make_probe)
     if isinstance(target, type):
         if "__call__" in vars(target):
             setattr(target, "__call__", wrap(vars(target)["__call__"], make_probe))  # noqa: B010 - a dunder
@@ -81,13 +83,22 @@ def wrap(target: Any, make_probe: Callable[[Callable[..., Any]], Probe]) -> Any:
     return wrapper
 
 
+def _wrap_method(method: Any, make_probe: Callable[[Callable[..., Any]], Probe]) -> Any:  # noqa: ANN401 - either kind
+    return method.__class__(wrap(method.__func__, make_probe))
+
+
+def innermost(target: Any) -> Any:  # noqa: ANN401 - any callable
+    """Return what partials are made of."""
+    while isinstance(target, functools.partial):
+        target = cast("Any", target).func
+    return target
+
+
 def _kind_of(target: Callable[..., Any]) -> str:
     """Tell what calling it gives, looking through partials and callable objects."""
-    inner: Any = target
-    while isinstance(inner, functools.partial):
-        inner = inner.func
+    inner = innermost(target)
     if not inspect.isroutine(inner):
-        inner = getattr(type(inner), "__call__", inner)  # noqa: B004 - it is the function that is asked for
+        inner = getattr(inner.__class__, "__call__", inner)  # noqa: B004 - it is the function that is asked for
     if inspect.isasyncgenfunction(inner):
         return "async generator"
     if inspect.iscoroutinefunction(inner):
@@ -97,9 +108,7 @@ def _kind_of(target: Callable[..., Any]) -> str:
 
 def _describe(wrapper: Callable[..., Any], target: Callable[..., Any]) -> None:
     """Give the wrapper of a partial or callable object the name and text that it lacks itself."""
-    inner: Any = target
-    while isinstance(inner, functools.partial):
-        inner = inner.func
+    inner = innermost(target)
     wrapper.__name__ = getattr(inner, "__name__", type(inner).__name__)
     wrapper.__qualname__ = getattr(inner, "__qualname__", wrapper.__name__)
     wrapper.__doc__ = target.__doc__
@@ -115,7 +124,7 @@ def _function(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
             return target(*args, **kwargs)
         token = attach(context_of(span))
         try:
-            result = target(*args, **kwargs)
+            result: object = target(*args, **kwargs)
         except BaseException as error:
             detach(token)
             _end_failed(span, error)
@@ -161,7 +170,7 @@ def _generator(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         span = probe.begin(args, kwargs)
-        steps = target(*args, **kwargs)
+        steps: Generator[Any, Any, Any] = target(*args, **kwargs)
         if span is None:
             return (yield from steps)
         running = _Running(span, probe)

@@ -17,7 +17,7 @@ from agent_trace_otel.model_io.fields import MAX_MEMBERS, SCALARS, field, google
 Part: TypeAlias = dict[str, Any]
 
 _CONVENTION = frozenset(
-    "text reasoning tool_call tool_call_response server_tool_call server_tool_call_response blob file uri".split()
+    ["text", "reasoning", "tool_call", "tool_call_response", "server_tool_call", "server_tool_call_response", "blob", "file", "uri"]
 )
 MAX_BLOB = 1 << 18
 """Characters of base64 kept of one image, audio or document, so that it does not crowd out the text beside it."""
@@ -222,7 +222,7 @@ def _file(block: object) -> Part | None:
     return _attachment("document", block if inner is None else inner)
 
 
-def google_part(part: object) -> Part | None:  # noqa: PLR0911 - one return a kind of part
+def google_part(part: object) -> Part | None:
     """Read a part of Google's Content, in wire or Python spelling; its kind is the member that is set."""
     text = text_field(part, "text")
     if text is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 EventType = Literal[
     "session_start",
@@ -74,26 +74,27 @@ class TraceEvent:
             ValueError: the line is no JSON object, or its type or time is missing or of the wrong kind.
         """
         try:
-            raw = json.loads(line)
+            raw: Any = json.loads(line)
         except RecursionError:
             msg = "nested too deeply"
             raise ValueError(msg) from None
         if not isinstance(raw, dict):
             msg = "not a JSON object"
             raise ValueError(msg)  # noqa: TRY004 - one error type for every bad line
-        event_type, timestamp = raw.get("event_type"), raw.get("timestamp")
+        fields = cast("dict[str, Any]", raw)
+        event_type, timestamp = fields.get("event_type"), fields.get("timestamp")
         if not isinstance(event_type, str) or not isinstance(timestamp, (int, float)):
             msg = "event_type or timestamp missing"
             raise ValueError(msg)  # noqa: TRY004 - one error type for every bad line
-        data, duration = raw.get("data"), raw.get("duration_ms")
+        data, duration = fields.get("data"), fields.get("duration_ms")
         return cls(
             event_type=event_type,
             timestamp=float(timestamp),
-            event_id=_text(raw.get("event_id")),
-            session_id=_text(raw.get("session_id")),
-            parent_id=_text(raw.get("parent_id")),
+            event_id=_text(fields.get("event_id")),
+            session_id=_text(fields.get("session_id")),
+            parent_id=_text(fields.get("parent_id")),
             duration_ms=float(duration) if isinstance(duration, (int, float)) else None,
-            data=data if isinstance(data, dict) else {},
+            data=cast("dict[str, Any]", data) if isinstance(data, dict) else {},
         )
 
 
@@ -158,9 +159,10 @@ class SessionMeta:
         if not isinstance(raw, dict):
             msg = "meta.json holds no JSON object"
             raise ValueError(msg)  # noqa: TRY004 - one error type for every bad file
+        fields = cast("dict[str, Any]", raw)
         meta = cls(session_id)
         for key in _META_KEYS:
-            value, default = raw.get(key), getattr(meta, key)
+            value, default = fields.get(key), getattr(meta, key)
             if isinstance(value, bool) or value is None:
                 continue
             if isinstance(default, str):

@@ -270,7 +270,8 @@ def _cut(value: Any, limit: int) -> Any:  # noqa: ANN401 - any JSON value
             left -= len(key) + _size(cut)
         return kept
     if isinstance(value, list):
-        whole, items = cast("list[Any]", value), list[Any]()
+        whole = cast("Any", value)
+        items: list[Any] = []
         left = limit
         for item in whole:
             if left <= 0:
