@@ -132,7 +132,7 @@ def _digest(text: str) -> bytes:
 
 def of_context(ctx: Context | None = None) -> Session | None:
     """Return the session that a context names explicitly."""
-    found = context_api.get_value(SESSION_KEY, ctx)
+    found = (context_api.get_current() if ctx is None else ctx).get(SESSION_KEY)
     return found if isinstance(found, Session) else None
 
 

@@ -20,7 +20,7 @@ from opentelemetry.trace import StatusCode
 
 from agent_trace_otel import config, guard, identity, semconv
 from agent_trace_otel.redact import Redactor
-from agent_trace_otel.span_copy import Cleaner
+from agent_trace_otel.span_copy import Cleaner, attributes_of
 from agent_trace_otel.span_sessions import SpanSessions, writer_for
 from agent_trace_otel.store import span_events
 from agent_trace_otel.store.spans_file import encode_line
@@ -208,7 +208,7 @@ class SessionSpanProcessor(SpanProcessor):
     def _remember(self, span: ReadableSpan, ids: SpanContext, context: Context | None) -> _OpenSpan:
         above = span.parent
         state = _OpenSpan()
-        raw = _copy(span.attributes)
+        raw = attributes_of(span)
         state.kind = kind = span_events.kind_of(raw)
         parent = self._open.get(above.span_id) if above is not None else None
         state.session = explicit = identity.of_context(context)
@@ -260,7 +260,7 @@ class SessionSpanProcessor(SpanProcessor):
             state = self._remember(span, ids, _NOWHERE)
         elif state.inherited:
             return
-        raw = _copy(span.attributes)
+        raw = attributes_of(span)
         if state.kind == "generic":
             self._look_again(state, ids.trace_id, raw)
         writer = state.writer
@@ -425,14 +425,6 @@ if hasattr(os, "register_at_fork"):
 def _ids(span: ReadableSpan) -> SpanContext:
     ids: SpanContext = span.context  # pyright: ignore[reportAssignmentType] - every span of an SDK has one
     return ids
-
-
-def _copy(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a plain dict; the SDK's own mapping has a copy() in C but iterates in Python."""
-    if not attributes:
-        return {}
-    copy = getattr(attributes, "copy", None)
-    return dict(attributes) if copy is None else copy()
 
 
 def _is_told_by(above: _OpenSpan, kind: span_events.Kind, raw: Mapping[str, Any]) -> bool:

@@ -152,8 +152,8 @@ class Cleaner:
             span: the ended span.
             attributes: its attributes, cleaned; None if they are as they were.
         """
-        name, status, events, links = self.text(span.name), span.status, span.events, span.links
-        resource = self.resource(span.resource)
+        name, status, resource = self.text(span.name), span.status, self.resource(span.resource)
+        events, links = ((), ()) if _is_bare(span) else (span.events, span.links)
         if attributes is None:
             untold = not events and not links and not status.description
             if untold and resource is span.resource and name == span.name:
@@ -213,3 +213,23 @@ def _remember(cache: dict[Any, Any], key: object, value: object) -> None:
     if len(cache) >= _MAX_KNOWN:
         cache.clear()
     cache[key] = value
+
+
+def attributes_of(span: ReadableSpan) -> dict[str, Any]:
+    """Return a span's attributes as a plain dict of the caller's own.
+
+    The SDK's own mapping iterates in Python, an item at a time, but has a copy() in C.
+    """
+    held: Any = getattr(span, "_attributes", None) or span.attributes
+    if not held:
+        return {}
+    copy = getattr(held, "copy", None)
+    return dict(held) if copy is None else copy()
+
+
+def _is_bare(span: ReadableSpan) -> bool:
+    """Tell whether a span has neither events nor links.
+
+    Asking the SDK copies both under a lock, for nothing nearly always; where its names change, it is asked.
+    """
+    return len(getattr(span, "_events", "?")) == 0 == len(getattr(span, "_links", "?"))

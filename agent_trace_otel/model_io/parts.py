@@ -17,7 +17,17 @@ from agent_trace_otel.model_io.fields import MAX_MEMBERS, SCALARS, field, google
 Part: TypeAlias = dict[str, Any]
 
 _CONVENTION = frozenset(
-    ["text", "reasoning", "tool_call", "tool_call_response", "server_tool_call", "server_tool_call_response", "blob", "file", "uri"]
+    {
+        "text",
+        "reasoning",
+        "tool_call",
+        "tool_call_response",
+        "server_tool_call",
+        "server_tool_call_response",
+        "blob",
+        "file",
+        "uri",
+    }
 )
 MAX_BLOB = 1 << 18
 """Characters of base64 kept of one image, audio or document, so that it does not crowd out the text beside it."""
