@@ -1,0 +1,67 @@
+"""Packages from PyPI, each in a virtual environment of its own: what the benchmarks and the e2e tests compare with.
+
+Comes in: a requirement such as ``agent-strace==0.4.0``. Goes out: the environment's folder of programs, made on first
+use with the standard ``venv`` and pip and kept for the next run in AGENT_TRACE_E2E_CACHE, by default in the user's
+cache (programs in a shared temporary directory could be somebody else's).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+_TELEMETRY_OFF = {"DO_NOT_TRACK": "1", "AGENT_STRACE_TELEMETRY": "0"}
+
+
+class UnavailableError(Exception):
+    """A package could not be installed; the text says why in one line."""
+
+
+def cache_dir() -> Path:
+    """Return where the environments are kept."""
+    named = os.environ.get("AGENT_TRACE_E2E_CACHE")
+    if named:
+        return Path(named).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agent-trace-e2e"
+
+
+def programs_of(requirement: str) -> Path:
+    """Return the ``bin`` folder of an environment that holds the package, installing it on first use.
+
+    Raises:
+        UnavailableError: PyPI can't be reached, or has no such package for this interpreter.
+    """
+    interpreter = f"{sys.implementation.cache_tag}-{hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]}"
+    folder = cache_dir() / f"{requirement.replace('==', '-')}-{interpreter}"
+    ready = folder / "installed"  # written last: an interrupted installation starts anew
+    if not ready.exists():
+        install(folder, requirement)
+        ready.touch()
+    return folder / "bin"
+
+
+def install(folder: Path, *requirements: str) -> Path:
+    """Make an empty environment, install into it and return its ``bin`` folder.
+
+    Raises:
+        UnavailableError: pip failed.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, *requirements], capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"pip exited with {done.returncode}"])[-1]
+        message = f"can't install {' '.join(requirements)}: {why}"
+        raise UnavailableError(message)
+    return folder / "bin"
+
+
+def plain_environment(**variables: str) -> dict[str, str]:
+    """Return this process's variables without what steers tracing or Python, and with the telemetry of others off."""
+    hidden = ("AGENT_TRACE_", "OTEL_", "TRACEPARENT", "TRACESTATE", "PYTHON")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    return {**kept, **_TELEMETRY_OFF, "PYTHONUTF8": "1", **variables}
