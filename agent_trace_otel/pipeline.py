@@ -176,13 +176,14 @@ def _choose_tracer(service_name: str | None, *, needed: bool) -> Tracer | None:
 
 
 def _bind(provider: Any) -> Tracer:  # noqa: ANN401 - any provider with the SDK's interface
-    from agent_trace_otel import __version__, processor
+    from agent_trace_otel import __version__
+    from agent_trace_otel.open_span import SCOPE_NAME
 
     _joins_parent_process()
     _run_first_at_exit()
     _state.seen_global = _read_global()
     _state.is_private = provider is _state.private and provider is not _global_provider()
-    tracer: Tracer = provider.get_tracer(processor.SCOPE_NAME, __version__)
+    tracer: Tracer = provider.get_tracer(SCOPE_NAME, __version__)
     _state.tracer = tracer
     return tracer
 

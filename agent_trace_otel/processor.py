@@ -19,6 +19,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
 from agent_trace_otel import config, guard, identity, semconv
+from agent_trace_otel.open_span import OpenSpan, is_of_ours
+from agent_trace_otel.plain_tools import PlainCall, PlainToolCalls
 from agent_trace_otel.redact import Redactor
 from agent_trace_otel.span_copy import Cleaner, attributes_of
 from agent_trace_otel.span_sessions import SpanSessions, writer_for
@@ -32,59 +34,7 @@ if TYPE_CHECKING:
 
     from agent_trace_otel.store.writer import SessionWriter
 
-SCOPE_NAME = "agent_trace_otel"
-"""Instrumentation scope of the spans that `spans` makes."""
 MAX_OPEN_SPANS = 100_000
-
-
-class _OpenSpan:
-    """What the processor remembers of a span between its start and its end."""
-
-    __slots__ = (
-        "agent",
-        "clean",
-        "cleaner",
-        "in_model",
-        "in_tool",
-        "inherited",
-        "kind",
-        "muted",
-        "opened",
-        "points",
-        "raw",
-        "session",
-        "span_id",
-        "tail",
-        "trace_id",
-        "writer",
-    )
-
-    agent: str
-    """Name of the sub-agent it belongs to, empty for the main one."""
-    raw: Mapping[str, Any]
-    clean: Mapping[str, Any]
-    """What its opening event tells, as it came and without secrets."""
-    cleaner: Cleaner
-    kind: span_events.Kind
-    in_model: bool
-    in_tool: bool
-    """Whether it is or hangs under a model call, a tool call."""
-    muted: bool
-    """Its story is told by an open span around it: no event of its own."""
-    opened: bool
-    """Its opening event is written."""
-    inherited: bool
-    """It was started by the parent of this forked process, which will end it."""
-    points: set[str] | None
-    """Ids of its span events that were written when they were logged."""
-    session: identity.Session | None
-    """The session that its context named."""
-    trace_id: str
-    span_id: str
-    tail: str
-    """The members that close the ``data`` of each of its events."""
-    writer: SessionWriter | None
-    """Its session's; None while its trace has none."""
 
 
 class SessionSpanProcessor(SpanProcessor):
@@ -116,7 +66,8 @@ class SessionSpanProcessor(SpanProcessor):
             trace_dir=None if trace_dir is None else Path(trace_dir),
             redact=redact if isinstance(redact, bool) else None,
         )
-        self._open: dict[int, _OpenSpan] = {}
+        self._open: dict[int, OpenSpan] = {}
+        self._plain_tools = PlainToolCalls()
         self._told_by_another: set[int] = set()
         self._sessions = SpanSessions(settings.trace_dir)
         self.follow(settings, redact=redact, delivery=delivery)
@@ -190,12 +141,20 @@ class SessionSpanProcessor(SpanProcessor):
         if _count.made > 1 and self._has_begun_elsewhere(ids.span_id):
             self._told_by_another.add(ids.span_id)
             return
-        state = self._remember(span, ids, parent_context)
+        parent = self._open.get(span.parent.span_id) if span.parent is not None else None
+        explicit = identity.of_context(parent_context)
+        state = self._plain_tools.begin(span, ids, parent, explicit, self._limit)
+        if state is None:
+            state = self._remember(span, ids, parent, explicit, parent_context)
         if len(self._open) >= MAX_OPEN_SPANS:
             self._open.pop(next(iter(self._open)), None)
         self._open[ids.span_id] = state
         if state.writer is not None and state.kind != "generic":
-            self._write_opening(state, state.writer, span)
+            if state.plain is not None:
+                state.opened = True
+                state.writer.event("tool_call", state.plain.start_ns, state.span_id, state.plain.opening)
+            else:
+                self._write_opening(state, state.writer, span)
             if self._sessions.keeps:
                 self._write_kept(ids.trace_id)
 
@@ -205,13 +164,19 @@ class SessionSpanProcessor(SpanProcessor):
         others = (other for other in tuple(_processors) if other is not self)
         return any(other.is_open(span_id) and other.settings.trace_dir == where for other in others)
 
-    def _remember(self, span: ReadableSpan, ids: SpanContext, context: Context | None) -> _OpenSpan:
+    def _remember(
+        self,
+        span: ReadableSpan,
+        ids: SpanContext,
+        parent: OpenSpan | None,
+        explicit: identity.Session | None,
+        context: Context | None,
+    ) -> OpenSpan:
         above = span.parent
-        state = _OpenSpan()
+        state = OpenSpan()
+        state.session, state.plain = explicit, None
         raw = attributes_of(span)
         state.kind = kind = span_events.kind_of(raw)
-        parent = self._open.get(above.span_id) if above is not None else None
-        state.session = explicit = identity.of_context(context)
         if parent is not None and explicit is parent.session and explicit is not None:
             state.writer, state.cleaner = parent.writer, parent.cleaner
         elif explicit is not None:
@@ -242,10 +207,11 @@ class SessionSpanProcessor(SpanProcessor):
         state.points = None
         state.span_id = f"{ids.span_id:016x}"
         if parent is not None:
-            state.trace_id, parent_id = parent.trace_id, parent.span_id
+            state.trace_id, state.parent_id = parent.trace_id, parent.span_id
         else:
-            state.trace_id, parent_id = f"{ids.trace_id:032x}", f"{above.span_id:016x}" if above is not None else ""
-        state.tail = span_events.tail(state.trace_id, state.span_id, parent_id, state.agent)
+            state.trace_id = f"{ids.trace_id:032x}"
+            state.parent_id = f"{above.span_id:016x}" if above is not None else ""
+        state.tail = span_events.tail(state.trace_id, state.span_id, state.parent_id, state.agent)
         return state
 
     # -- end -----------------------------------------------------------------------------------------------------
@@ -257,8 +223,11 @@ class SessionSpanProcessor(SpanProcessor):
             if ids.span_id in self._told_by_another:
                 self._told_by_another.discard(ids.span_id)
                 return
-            state = self._remember(span, ids, _NOWHERE)
+            parent = self._open.get(span.parent.span_id) if span.parent is not None else None
+            state = self._remember(span, ids, parent, None, _NOWHERE)
         elif state.inherited:
+            return
+        if state.plain is not None and self._end_plain(state, state.plain, span, ids):
             return
         raw = attributes_of(span)
         if state.kind == "generic":
@@ -285,12 +254,25 @@ class SessionSpanProcessor(SpanProcessor):
         if self._sessions.keeps:
             self._write_kept(ids.trace_id)
 
+    def _end_plain(self, state: OpenSpan, call: PlainCall, span: ReadableSpan, ids: SpanContext) -> bool:
+        finished = self._plain_tools.finish(state, call, span, ids, self._limit)
+        if finished is None or state.writer is None:
+            return False
+        end_ns, duration_ms = _duration(span)
+        line, data = finished
+        state.writer.span(line)
+        event_id = span_events.closing_id(state.span_id)
+        state.writer.event("tool_result", end_ns, event_id, data, parent_id=state.span_id, duration_ms=duration_ms)
+        if self.delivery is not None:
+            self.delivery.on_end(span)
+        return True
+
     def _write_kept(self, trace_id: int) -> None:
         """Write the spans that ended before their trace had a session."""
         for waiting in self._sessions.take_kept(trace_id):
             self.on_end(waiting)
 
-    def _look_again(self, state: _OpenSpan, trace_id: int, raw: Mapping[str, Any]) -> None:
+    def _look_again(self, state: OpenSpan, trace_id: int, raw: Mapping[str, Any]) -> None:
         """Tell a span's kind by what it has learnt since its start: some instrumentations set the operation late."""
         state.kind = span_events.kind_of(raw)
         state.muted = _is_told_by(state, state.kind, raw)
@@ -301,7 +283,7 @@ class SessionSpanProcessor(SpanProcessor):
 
     # -- lines ---------------------------------------------------------------------------------------------------
 
-    def _write_opening(self, state: _OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
+    def _write_opening(self, state: OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
         state.opened = True
         start_ns = span.start_time or time.time_ns()
         if state.kind == "session":
@@ -312,14 +294,13 @@ class SessionSpanProcessor(SpanProcessor):
         if state.muted:
             return
         # at their start, spans of our own hold JSON that we wrote; anybody else's is checked
-        scope = span.instrumentation_scope
-        is_ours = state.clean is state.raw and scope is not None and scope.name == SCOPE_NAME and span.end_time is None
+        is_ours = state.clean is state.raw and span.end_time is None and is_of_ours(span)
         found = span_events.opening(state.kind, state.clean, state.tail, self._limit, is_json=is_ours)
         if found is not None:
             writer.event(found[0], start_ns, state.span_id, found[1])
 
     @staticmethod
-    def _begin_implicit(state: _OpenSpan, writer: SessionWriter, span: ReadableSpan, start_ns: int) -> None:
+    def _begin_implicit(state: OpenSpan, writer: SessionWriter, span: ReadableSpan, start_ns: int) -> None:
         """Write the session_start of a session that nobody opened, once, when its folder is made."""
         name = state.clean.get(semconv.AGENT_NAME) or span.resource.attributes.get(semconv.SERVICE_NAME) or ""
         clean_name = state.cleaner.text(str(name))
@@ -328,7 +309,7 @@ class SessionSpanProcessor(SpanProcessor):
         data = span_events.with_tail({"agent_name": clean_name, "command": []}, state.tail)
         writer.event("session_start", start_ns, event_id, data)
 
-    def _write_points(self, state: _OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
+    def _write_points(self, state: OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
         counts: dict[tuple[str, int], int] = {}
         for event in span.events:
             occurrence = (event.name, event.timestamp)
@@ -337,7 +318,7 @@ class SessionSpanProcessor(SpanProcessor):
 
     def _write_point(  # noqa: PLR0913 - one event
         self,
-        state: _OpenSpan,
+        state: OpenSpan,
         writer: SessionWriter,
         name: str,
         attributes: Mapping[str, Any],
@@ -356,12 +337,11 @@ class SessionSpanProcessor(SpanProcessor):
             writer.event(event_type, time_ns, event_id, span_events.with_tail(data, state.tail))
 
     def _write_closing(
-        self, state: _OpenSpan, writer: SessionWriter, span: ReadableSpan, attributes: Mapping[str, Any]
+        self, state: OpenSpan, writer: SessionWriter, span: ReadableSpan, attributes: Mapping[str, Any]
     ) -> None:
         if state.muted:
             return
-        start_ns, end_ns = span.start_time, span.end_time or time.time_ns()
-        duration_ms = (end_ns - (start_ns or end_ns)) / 1e6
+        end_ns, duration_ms = _duration(span)
         failure = _failure(span) if span.status.status_code is StatusCode.ERROR else None
         found = span_events.closing(state.kind, attributes, failure, duration_ms, state.tail, self._limit)
         if found is not None:
@@ -422,12 +402,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+def _duration(span: ReadableSpan) -> tuple[int, float]:
+    """Return (end in unix nanoseconds, milliseconds since the start)."""
+    end_ns = span.end_time or time.time_ns()
+    return end_ns, (end_ns - (span.start_time or end_ns)) / 1e6
+
+
 def _ids(span: ReadableSpan) -> SpanContext:
     ids: SpanContext = span.context  # pyright: ignore[reportAssignmentType] - every span of an SDK has one
     return ids
 
 
-def _is_told_by(above: _OpenSpan, kind: span_events.Kind, raw: Mapping[str, Any]) -> bool:
+def _is_told_by(above: OpenSpan, kind: span_events.Kind, raw: Mapping[str, Any]) -> bool:
     """Tell if a call has an outer span already, whose story is its own; ``above`` knows what it hangs under."""
     return (kind == "model" and above.in_model) or (kind == "tool" and above.in_tool and semconv.MCP_METHOD_NAME in raw)
 

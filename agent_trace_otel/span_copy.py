@@ -7,8 +7,8 @@ same provider see it too. Called by `processor`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
@@ -17,10 +17,8 @@ from opentelemetry.trace import Link, Status
 
 from agent_trace_otel import guard, semconv
 from agent_trace_otel.encodable import encodable_text, encodable_value
-from agent_trace_otel.store.spans_file import encode_attribute
-
-if TYPE_CHECKING:
-    from agent_trace_otel.redact import Redactor
+from agent_trace_otel.redact import Redactor
+from agent_trace_otel.store.spans_file import encode_attribute, encode_text
 
 CONTENT_ATTRIBUTES = frozenset(
     {
@@ -74,6 +72,8 @@ class Cleaner:
     def __init__(self, redactor: Redactor | None, *, capture_content: bool = True) -> None:
         self._redactor = redactor
         self._capture_content = capture_content
+        self._redacted_content = _text_only(redactor) if capture_content else None
+        """What becomes of content by its text alone; None if more has to be asked."""
         self._texts: dict[str, str] = {}
         self._pairs: dict[tuple[str, str], tuple[Any, str]] = {}
         self._resources: dict[int, tuple[Resource, Resource]] = {}
@@ -111,12 +111,8 @@ class Cleaner:
         encoded: list[str] = []
         pairs = self._pairs
         for key, value in raw.items():
-            if type(value) is str and len(value) <= _SHORT:
-                # names, models and ids come again with every span
-                found = pairs.get((key, value))
-                if found is None:
-                    found = self._pair(key, value)
-                    _remember(pairs, (key, value), found)
+            if type(value) is str and len(value) <= _SHORT and key not in CONTENT_ATTRIBUTES:
+                found = pairs.get((key, value)) or self._pair_to_come_again(key, value)
             elif before.get(key) is value and key in before:
                 kept = after.get(key, _LEFT_OUT)
                 found = (_SAME if kept is value else kept, "" if kept is _LEFT_OUT else encode_attribute(key, kept))
@@ -132,6 +128,23 @@ class Cleaner:
                 clean[encodable_text(key)] = kept
             encoded.append(text)
         return raw if clean is None else clean, encoded
+
+    def encoded_as_it_is(self, key: str, value: str) -> str | None:
+        """Return a text attribute as OTLP JSON, None if it does not stay as it is."""
+        if key not in CONTENT_ATTRIBUTES:
+            kept, text = self._pairs.get((key, value)) or self._pair_to_come_again(key, value)
+        elif self._redacted_content is None:
+            kept, text = self._pair(key, value)
+        else:
+            is_same = self._redacted_content(value) is value and encodable_text(value) is value
+            return encode_text(key, value) if is_same else None
+        return text if kept is _SAME else None
+
+    def _pair_to_come_again(self, key: str, value: str) -> tuple[Any, str]:
+        """Remember what becomes of a short value: names, models and ids come again with every span."""
+        found = self._pair(key, value)
+        _remember(self._pairs, (key, value), found)
+        return found
 
     def _pair(self, key: str, value: object) -> tuple[Any, str]:
         """Return what is kept of one attribute (or `_SAME`, or `_LEFT_OUT`) and its encoding."""
@@ -153,7 +166,7 @@ class Cleaner:
             attributes: its attributes, cleaned; None if they are as they were.
         """
         name, status, resource = self.text(span.name), span.status, self.resource(span.resource)
-        events, links = ((), ()) if _is_bare(span) else (span.events, span.links)
+        events, links = ((), ()) if is_bare(span) else (span.events, span.links)
         if attributes is None:
             untold = not events and not links and not status.description
             if untold and resource is span.resource and name == span.name:
@@ -209,6 +222,14 @@ def _withheld(error: Exception) -> str:
     return "[REDACTED:error]"
 
 
+def _text_only(redactor: Redactor | None) -> Callable[[str], str] | None:
+    """Return how a redactor reads content if its key never matters: nobody overrode it or called the key a secret."""
+    if redactor is None:
+        return str
+    stock = type(redactor).pair is Redactor.pair and type(redactor).text is Redactor.text
+    return redactor.text if stock and all(redactor.pair(key, "x") == "x" for key in CONTENT_ATTRIBUTES) else None
+
+
 def _remember(cache: dict[Any, Any], key: object, value: object) -> None:
     if len(cache) >= _MAX_KNOWN:
         cache.clear()
@@ -227,7 +248,7 @@ def attributes_of(span: ReadableSpan) -> dict[str, Any]:
     return dict(held) if copy is None else copy()
 
 
-def _is_bare(span: ReadableSpan) -> bool:
+def is_bare(span: ReadableSpan) -> bool:
     """Tell whether a span has neither events nor links.
 
     Asking the SDK copies both under a lock, for nothing nearly always; where its names change, it is asked.

@@ -85,9 +85,7 @@ def opening(
         arguments = attributes.get(semconv.TOOL_CALL_ARGUMENTS)
         if not (is_json and type(arguments) is str and arguments[:1] == "{" and len(arguments) <= limit):
             arguments = _object_text(arguments, limit)
-        elif not arguments.isascii():
-            arguments = _NOT_ASCII.sub(_escape, arguments)
-        return "tool_call", f'{{"tool_name":{name},"arguments":{arguments}{tail}'
+        return "tool_call", tool_call(name, ascii_json(arguments), tail)
     if kind == "model":
         model = encode_basestring_ascii(str(attributes.get(semconv.REQUEST_MODEL, "")))
         method = attributes.get(semconv.OPERATION_NAME) or attributes.get(semconv.MCP_METHOD_NAME, "")
@@ -140,8 +138,18 @@ def closing(  # noqa: PLR0913 - what an ended span is made of
         result = attributes.get(semconv.TOOL_CALL_RESULT)
         text = "" if result is None else result if isinstance(result, str) else _dumps(_plain(result))
         shown = encode_basestring_ascii(cut_json_text(text, limit) if len(text) > limit else text)
-        return "tool_result", f'{{"tool_name":{name},"result":{shown}{note}{tail}'
+        return "tool_result", tool_result(name, shown, note, tail)
     return "llm_response", with_tail(_response_data(attributes, outcome), tail)
+
+
+def tool_call(name: str, arguments: str, tail: str) -> str:
+    """Return the ``data`` of a tool_call from parts that are JSON already."""
+    return f'{{"tool_name":{name},"arguments":{arguments}{tail}'
+
+
+def tool_result(name: str, result: str, note: str, tail: str) -> str:
+    """Return the ``data`` of a tool_result from parts that are JSON already."""
+    return f'{{"tool_name":{name},"result":{result}{note}{tail}'
 
 
 def _error_data(kind: Kind, attributes: Attributes, failure: Failure, limit: int) -> dict[str, Any]:
@@ -245,7 +253,11 @@ def _object_text(value: object, limit: int) -> str:
         return _dumps(_cut(parsed, limit))
     if odd or "\n" in text or "\r" in text:
         return _dumps(parsed)
-    # a JSON text's only non-ASCII characters stand inside its strings, where an escape says the same
+    return ascii_json(text)
+
+
+def ascii_json(text: str) -> str:
+    """Escape a JSON text's non-ASCII characters: they stand inside its strings alone, where an escape says the same."""
     return text if text.isascii() else _NOT_ASCII.sub(_escape, text)
 
 

@@ -24,9 +24,7 @@ from agent_trace_otel.encodable import INT64_MAX, INT64_MIN, encodable_value
 if TYPE_CHECKING:
     import os
 
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanContext, Status
 
 TRACE_FLAGS: Final = 0xFF  # SpanFlags of opentelemetry-proto's trace.proto
@@ -65,6 +63,11 @@ def encode_attribute(key: str, value: object) -> str:
     return f"{_key_prefixes[key]}{_any_value(value)}}}"
 
 
+def encode_text(key: str, value: str) -> str:
+    """Return one text attribute as a KeyValue."""
+    return f'{_key_prefixes[key]}{{"stringValue":{_quote(value)}}}}}'
+
+
 def encode_line(span: ReadableSpan, attributes: Iterable[str] | None = None, *, is_bare: bool = False) -> bytes:
     """Return one span as one line of spans.jsonl, newline included.
 
@@ -95,7 +98,7 @@ def encode_line(span: ReadableSpan, attributes: Iterable[str] | None = None, *, 
     if dropped := span.dropped_links:
         more += f',"droppedLinksCount":{dropped}'
     own = _attributes(span.attributes) if attributes is None else f',"attributes":[{",".join(attributes)}]'
-    before, after = _envelope(span.resource, span.instrumentation_scope)
+    before, after = envelope_of(span)
     # kind: OTLP's enum has SPAN_KIND_UNSPECIFIED in front of the API's first one
     return (
         f'{before}"traceId":"{context.trace_id:032x}","spanId":"{context.span_id:016x}"'
@@ -105,7 +108,39 @@ def encode_line(span: ReadableSpan, attributes: Iterable[str] | None = None, *, 
     ).encode("ascii")
 
 
-def _envelope(resource: Resource, scope: InstrumentationScope | None) -> tuple[str, str]:
+class LineFrame:
+    """What the lines of some spans have in common: resource, scope, name and kind, encoded once.
+
+    For spans with a local parent and no trace state, events, links or status.
+    """
+
+    __slots__ = ("_after", "_before", "_name_and_kind")
+
+    def __init__(self, span: ReadableSpan) -> None:
+        self._before, self._after = envelope_of(span)
+        self._name_and_kind = f'"name":{_quote(span.name)},"kind":{span.kind.value + 1}'
+
+    def line(  # noqa: PLR0913 - what is left of a span
+        self,
+        trace_id: str,
+        span_id: str,
+        parent_id: str,
+        trace_flags: int,
+        times: tuple[int, int],
+        attributes: str,
+    ) -> bytes:
+        """Return one span's line; ids are hex, times unix nanoseconds, attributes encoded and joined by commas."""
+        flags = trace_flags & TRACE_FLAGS | HAS_IS_REMOTE
+        return (
+            f'{self._before}"traceId":"{trace_id}","spanId":"{span_id}","parentSpanId":"{parent_id}","flags":{flags}'
+            f',{self._name_and_kind},"startTimeUnixNano":"{times[0]}","endTimeUnixNano":"{times[1]}"'
+            f',"attributes":[{attributes}],"status":{{}}{self._after}'
+        ).encode("ascii")
+
+
+def envelope_of(span: ReadableSpan) -> tuple[str, str]:
+    """Return the text of a line before and after its one span: resource and scope."""
+    resource, scope = span.resource, span.instrumentation_scope
     identity = (id(resource), id(scope))
     cached = _envelopes.get(identity)
     if cached is not None:
