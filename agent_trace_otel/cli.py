@@ -208,6 +208,19 @@ def _export_otlp(session: Session, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _redact(arguments: argparse.Namespace) -> int:
+    from agent_trace_otel import config
+    from agent_trace_otel.replay.redaction import report
+
+    if arguments.file == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    else:
+        with open(arguments.file, "rb") as file:
+            text = file.read().decode("utf-8", "replace")
+    _write(report(text, config.load().redactor()))
+    return 0
+
+
 def _session(arguments: argparse.Namespace) -> Session:
     from agent_trace_otel.store.reader import find_session, find_trace_dir
 
@@ -257,6 +270,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "inspect": _inspect,
     "list": _list,
+    "redact": _redact,
     "replay": _replay,
     "stats": _stats,
 }

@@ -8,20 +8,25 @@ never per span.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import unquote
 
 from agent_trace_otel import guard
 from agent_trace_otel.errors import UsageError
 
+if TYPE_CHECKING:
+    from agent_trace_otel.redact import Redactor
+
 DEFAULT_TRACE_DIR = ".agent-traces"
 _FALSE = frozenset({"0", "false", "no", "off"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _TRACE_PER = ("session", "turn")
+_REDACTION = ("keys", "patterns", "allow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Settings:
     """AGENT_TRACE_DIR. Absolute: a program that changes its directory keeps its folder."""
     redact: bool = True
     """AGENT_TRACE_REDACT=0 turns it off."""
+    redaction: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """``[redaction]`` of the config file: ``keys``, ``patterns`` and ``allow`` of `Redactor`."""
     capture_content: bool = True
     """AGENT_TRACE_CAPTURE_CONTENT=false or OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=NO_CONTENT."""
     trace_per: Literal["session", "turn"] = "session"
@@ -50,6 +57,12 @@ class Settings:
     """False if OTEL_TRACES_EXPORTER or OTEL_SDK_DISABLED turns sending off."""
     protocol: str = "http/protobuf"
     """OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL as given; anything but http/protobuf is warned about once."""
+
+    def redactor(self) -> Redactor:
+        """Return the built-in rules with those of the config file."""
+        from agent_trace_otel.redact import Redactor
+
+        return Redactor(**{name: self.redaction.get(name, ()) for name in _REDACTION})
 
 
 Complain = Callable[[UsageError], None]
@@ -122,7 +135,8 @@ def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
     }
     if isinstance(otlp, dict):
         values.update({name: otlp[name] for name in ("endpoint", "headers") if name in otlp})
-    kinds = {"redact": bool, "capture_content": bool, "headers": dict}
+    values["redaction"] = _redaction_of(path, table.get("redaction", {}), complain)
+    kinds = {"redaction": dict, "redact": bool, "capture_content": bool, "headers": dict}
     for name, value in tuple(values.items()):
         kind = kinds.get(name, str)
         if not isinstance(value, kind):
@@ -132,6 +146,23 @@ def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
             complain(UsageError(f"{path}: trace_per is none of {', '.join(_TRACE_PER)}"))
             del values[name]
     return values
+
+
+def _redaction_of(path: Path, table: object, complain: Complain) -> dict[str, tuple[str, ...]]:
+    """Read the user's own rules; one that can't be used is told, and the others hold."""
+    rules: dict[str, tuple[str, ...]] = {}
+    for name, given in cast("dict[str, object]", table).items() if isinstance(table, dict) else ():
+        if name not in _REDACTION or not isinstance(given, list):
+            complain(UsageError(f"{path}: redaction.{name} is none of {', '.join(_REDACTION)}, or no list"))
+            continue
+        kept: list[str] = []
+        for rule in cast("list[object]", given):
+            try:
+                kept.append(rule if name == "keys" and isinstance(rule, str) else re.compile(str(rule)).pattern)
+            except re.error as error:  # noqa: PERF203 - the other rules hold
+                complain(UsageError(f"{path}: redaction.{name}: {rule!r} is no regular expression: {error}"))
+        rules[name] = tuple(kept)
+    return rules
 
 
 def _from_environment(env: Mapping[str, str], complain: Complain) -> dict[str, Any]:

@@ -189,6 +189,10 @@ def _positive(option: str, text: str, unit: str) -> float:
     return number
 
 
+def _redact(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="text, JSON or JSON lines; - reads standard input")
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("record an offline agent into the trace directory and replay it", _demo),
     "list": ("list the sessions, newest first", _list),
@@ -196,4 +200,5 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "stats": ("count a session: calls, errors, latencies and tokens per tool and model", _stats),
     "inspect": ("show a session whole, as one JSON document", _session),
     "export": ("turn a session into another format, or send it to a back end", _export),
+    "redact": ("tell what redaction would withhold from a file, and why", _redact),
 }

@@ -81,7 +81,7 @@ class SessionSpanProcessor(SpanProcessor):
         self.settings = settings
         self.redact = redact
         self.delivery = delivery
-        redactor = redact if isinstance(redact, Redactor) else Redactor()
+        redactor = redact if isinstance(redact, Redactor) else settings.redactor()
         self._redacting = Cleaner(redactor, capture_content=settings.capture_content)
         self._plain = Cleaner(None, capture_content=settings.capture_content)
         self._limit = settings.max_value_bytes
