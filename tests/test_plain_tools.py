@@ -1,4 +1,4 @@
-"""The straight way of plain tool calls writes the same lines as the general way, and takes only calls that are plain."""
+"""The straight way of plain tool calls writes the lines that the general way writes, and takes only plain calls."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ def _lines(work: Any, folder: Path, *, straight: bool) -> tuple[bytes, bytes, in
         taken += found is not None
         return found
 
-    ids = iter(range(1, 10_000))
     begin = PlainToolCalls.begin if straight else lambda *_: None
     with (
         recording(folder) as found,
         mock.patch.object(PlainToolCalls, "begin", begin),
         mock.patch.object(PlainToolCalls, "finish", counted),
-        mock.patch("agent_trace_otel.provider.getrandbits", lambda _: next(ids)),
+        mock.patch("agent_trace_otel.provider.getrandbits", side_effect=range(1, 10_000)),
         session("same", session_id=SESSION_ID),
     ):
         work()

@@ -82,6 +82,50 @@ with at.session("planted"):
 """
 
 
+FOREIGN = """
+import json, os, subprocess, sys
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+import agent_trace_otel as at
+
+S = json.loads(sys.stdin.read())
+provider = TracerProvider(resource=Resource.create())
+trace.set_tracer_provider(provider)
+if sys.argv[1] == "exporter":
+    provider.add_span_processor(SimpleSpanProcessor(at.FileSpanExporter()))
+else:
+    at.configure()
+tracer = trace.get_tracer("somebody's instrumentation")
+attributes = {
+    "gen_ai.operation.name": "execute_tool",
+    "gen_ai.tool.name": "deploy",
+    "gen_ai.conversation.id": "talk-1",
+    "gen_ai.tool.call.arguments": json.dumps({"q": S["argument"], "password": S["argument under a key"]}),
+    "http.request.header.authorization": S["bearer"],
+    "url.full": f"https://u:{S['url']}@example.org/?api_key={S['result under a key']}",
+    "process.command_args": ["tool", "--password", S["argv flag"], S["argv"]],
+}
+link = trace.Link(trace.SpanContext(1, 2, False), {"note": S["reason"]})
+with tracer.start_as_current_span("deploy " + S["agent"], attributes=attributes, links=[link]) as span:
+    span.set_attribute("gen_ai.tool.call.result", "printed " + S["result"])
+    span.add_event("log", {"body": S["chunk"]})
+    try:
+        raise RuntimeError("denied for " + S["error"])
+    except RuntimeError as error:
+        span.record_exception(error)
+        span.set_status(trace.StatusCode.ERROR, "denied for " + S["error"])
+    if sys.argv[1] == "subprocesses":
+        at.instrument("subprocesses")
+        with at.session("child"):
+            environment = {**os.environ, "API_KEY": S["model message"]}
+            subprocess.run([sys.executable, "-c", "pass", "--token", S["jwt"]], env=environment, check=True)
+print("a tool ran")
+provider.shutdown()
+"""
+
+
 class _Receiver(BaseHTTPRequestHandler):
     """Keeps the bodies it is sent."""
 
@@ -97,7 +141,7 @@ class _Receiver(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _run(tmp_path: Path, **variables: str) -> dict[str, str]:
+def _run(tmp_path: Path, source: str = PROGRAM, *arguments: str, **variables: str) -> dict[str, str]:
     """Run the program with a receiver; return everything that anybody could read afterwards."""
     handler = type("Handler", (_Receiver,), {"bodies": []})
     server = HTTPServer(("127.0.0.1", 0), handler)
@@ -109,8 +153,8 @@ def _run(tmp_path: Path, **variables: str) -> dict[str, str]:
         **variables,
     }
     program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    command = [sys.executable, program, SECRETS["argv"], "--password", SECRETS["argv flag"]]
+    program.write_text(source)
+    command = [sys.executable, program, *(arguments or (SECRETS["argv"], "--password", SECRETS["argv flag"]))]
     try:
         done = subprocess.run(
             command,
@@ -126,7 +170,7 @@ def _run(tmp_path: Path, **variables: str) -> dict[str, str]:
     assert done.stdout == "a tool ran\n"
     written = {str(path): path.read_text() for path in (tmp_path / "traces").rglob("*") if path.is_file()}
     sent = b"".join(handler.bodies).decode("utf-8", "replace")
-    assert "execute_tool tool" in sent
+    assert source is not PROGRAM or "execute_tool tool" in sent
     agent_trace = [sys.executable, "-m", "agent_trace_otel", "--trace-dir", str(tmp_path / "traces")]
     shown = {
         name: subprocess.run([*agent_trace, *words], capture_output=True, text=True, check=True).stdout
@@ -144,6 +188,15 @@ def test_no_planted_secret_gets_out(tmp_path: Path) -> None:
     leaks = [(name, where) for name, secret in SECRETS.items() for where, text in places.items() if secret in text]
     assert leaks == []
     assert "[REDACTED" in places["replay"]
+
+
+@pytest.mark.parametrize("path", ["processor", "exporter", "subprocesses"])
+def test_no_secret_of_another_instrumentation_gets_out(tmp_path: Path, path: str) -> None:
+    places = _run(tmp_path, FOREIGN, path)
+    leaks = [(name, where) for name, secret in SECRETS.items() for where, text in places.items() if secret in text]
+    assert leaks == []
+    assert "deploy" in "".join(places.values())
+    assert "[REDACTED" in "".join(places.values())
 
 
 def test_with_redaction_off_they_are_there(tmp_path: Path) -> None:

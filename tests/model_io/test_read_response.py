@@ -293,7 +293,8 @@ def test_embeddings_give_tokens_and_dimensions(vector: Any, dimensions: int | No
 
 def test_a_plain_string_is_an_assistants_text() -> None:
     assert read_response("Hi") == {
-        semconv.OUTPUT_MESSAGES: '[{"role":"assistant","parts":[{"type":"text","content":"Hi"}],"finish_reason":"stop"}]'
+        semconv.OUTPUT_MESSAGES: '[{"role":"assistant","parts":[{"type":"text","content":"Hi"}],'
+        '"finish_reason":"stop"}]'
     }
 
 

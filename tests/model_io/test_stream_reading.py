@@ -1,4 +1,4 @@
-"""A streamed answer: put together from its chunks it reads as the unstreamed one would, at any moment, within bounds."""
+"""A streamed answer: put together from its chunks it reads as the unstreamed one, at any moment, within bounds."""
 
 from __future__ import annotations
 
