@@ -62,7 +62,8 @@ class Settings:
         """Return the built-in rules with those of the config file."""
         from agent_trace_otel.redact import Redactor
 
-        return Redactor(**{name: self.redaction.get(name, ()) for name in _REDACTION})
+        keys, patterns, allow = (self.redaction.get(name, ()) for name in _REDACTION)
+        return Redactor(keys=keys, patterns=patterns, allow=allow)
 
 
 Complain = Callable[[UsageError], None]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from agent_trace_otel import guard
-from agent_trace_otel.processor import SessionSpanProcessor, another_writes
+from agent_trace_otel import guard, recording
+from agent_trace_otel.processor import SessionSpanProcessor
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -37,7 +37,7 @@ class FileSpanExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the spans of one batch."""
-        if another_writes(self._processor):
+        if recording.another_writes(self._processor):
             return SpanExportResult.SUCCESS
         lost = guard.failures.total()
         self._processor.record(spans)

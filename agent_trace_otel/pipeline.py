@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import config, guard, identity
+from agent_trace_otel import config, guard, identity, recording
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -140,19 +140,12 @@ def settings() -> config.Settings:
 
 def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:
     """Tell the processors of a span event now; without one it is told when its span ends."""
-    if _state.tracer is not None:
-        from agent_trace_otel import processor
-
-        processor.announce_event(span_id, name, attributes, time_ns)
+    recording.announce_event(span_id, name, attributes, time_ns)
 
 
 def is_recorded(span_id: int) -> bool:
     """Tell whether a span that is open now is being written to a session folder."""
-    if _state.tracer is None:
-        return False
-    from agent_trace_otel import processor
-
-    return processor.is_recorded(span_id)
+    return recording.is_recorded(span_id)
 
 
 def force_flush(timeout: float = 10.0) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +17,7 @@ from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
-from agent_trace_otel import config, guard, identity, semconv
+from agent_trace_otel import config, guard, identity, recording, semconv
 from agent_trace_otel.open_span import OpenSpan, is_of_ours
 from agent_trace_otel.plain_tools import PlainCall, PlainToolCalls
 from agent_trace_otel.redact import Redactor
@@ -71,8 +70,7 @@ class SessionSpanProcessor(SpanProcessor):
         self._told_by_another: set[int] = set()
         self._sessions = SpanSessions(settings.trace_dir)
         self.follow(settings, redact=redact, delivery=delivery)
-        _processors.add(self)
-        _count.made += 1
+        recording.add(self)
 
     def follow(
         self, settings: config.Settings, *, redact: bool | Redactor | None, delivery: SpanProcessor | None
@@ -138,7 +136,7 @@ class SessionSpanProcessor(SpanProcessor):
 
     def _start(self, span: ReadableSpan, parent_context: Context | None) -> None:
         ids = _ids(span)
-        if _count.made > 1 and self._has_begun_elsewhere(ids.span_id):
+        if recording.are_several() and recording.is_told_by_another(self, ids.span_id):
             self._told_by_another.add(ids.span_id)
             return
         parent = self._open.get(span.parent.span_id) if span.parent is not None else None
@@ -157,12 +155,6 @@ class SessionSpanProcessor(SpanProcessor):
                 self._write_opening(state, state.writer, span)
             if self._sessions.keeps:
                 self._write_kept(ids.trace_id)
-
-    def _has_begun_elsewhere(self, span_id: int) -> bool:
-        """Tell whether another processor on the same provider, ours beside the user's, tells the span there already."""
-        where = self.settings.trace_dir
-        others = (other for other in tuple(_processors) if other is not self)
-        return any(other.is_open(span_id) and other.settings.trace_dir == where for other in others)
 
     def _remember(
         self,
@@ -362,44 +354,6 @@ AgentTraceSpanProcessor = SessionSpanProcessor
 """The name for users: ``provider.add_span_processor(AgentTraceSpanProcessor())``."""
 
 _NOWHERE = context_api.Context()
-
-
-class _Count:
-    """How many processors this process has made: with one there is nobody to ask."""
-
-    made = 0
-
-
-_count = _Count()
-_processors: weakref.WeakSet[SessionSpanProcessor] = weakref.WeakSet()
-
-
-def another_writes(asking: SessionSpanProcessor) -> bool:
-    """Tell whether a processor besides the asking one writes the same trace directory in this process."""
-    where = asking.settings.trace_dir
-    return any(
-        other.is_live and other.settings.trace_dir == where for other in tuple(_processors) if other is not asking
-    )
-
-
-def is_recorded(span_id: int) -> bool:
-    """Tell whether an open span is one of those that are written."""
-    return any(processor.is_open(span_id) for processor in tuple(_processors))
-
-
-def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:
-    """Tell the processors that a span event was logged."""
-    for processor in tuple(_processors):
-        processor.on_event(span_id, name, attributes, time_ns)
-
-
-def _after_fork_in_child() -> None:
-    for processor in tuple(_processors):
-        processor.after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _duration(span: ReadableSpan) -> tuple[int, float]:

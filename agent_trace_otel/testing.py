@@ -22,7 +22,8 @@ from unittest import mock
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import guard, identity, pipeline, processor, spans
+from agent_trace_otel import guard, identity, pipeline, spans
+from agent_trace_otel import recording as registry
 from agent_trace_otel.span_sessions import writers
 from agent_trace_otel.store.events import SessionMeta, TraceEvent
 from agent_trace_otel.store.folder import EVENTS, META, SPANS
@@ -100,8 +101,7 @@ def reset() -> None:
     pipeline._state = pipeline._State()  # noqa: SLF001
     identity._process.session = None  # noqa: SLF001
     writers.forget()
-    processor._processors.clear()  # noqa: SLF001
-    processor._count.made = 0  # noqa: SLF001
+    registry.forget()
     guard.failures.clear()
     context_api.attach(context_api.Context())
     # the API lets a provider be set once; its own test suite resets these two names
