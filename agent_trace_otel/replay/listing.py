@@ -53,14 +53,16 @@ def table(sessions: list[Session], *, id_length: int, colour: bool, now: float |
     """
     now = time.time() if now is None else now
     dim, red, yellow, reset = (_DIM, _RED, _YELLOW, _RESET) if colour else ("", "", "", "")
-    agents = [one_line(session.agent_name, _AGENT_WIDTH) or "-" for session in sessions]
-    agent_width = max([len("AGENT"), *map(len, agents)])
+    names = {session.agent_name for session in sessions}
+    shown = {name: one_line(name, _AGENT_WIDTH) or "-" for name in names}
+    agent_width = max([len("AGENT"), *map(len, shown.values())])
     ages = "{:>5} {:>9} {:>6} {:>5} {:>6} {:>10}".format(*_HEADINGS)
     yield f"{dim}{'ID':<{id_length}}  {'AGENT':<{agent_width}} {ages}  STATE{reset}\n"
-    for session, agent in zip(sessions, agents, strict=True):
+    for session in sessions:
         errors, state = f"{session.errors:>6}", session.state
         yield (
-            f"{session.session_id[:id_length]:<{id_length}}  {agent:<{agent_width}} {age(now - session.started_at):>5} "
+            f"{session.session_id[:id_length]:<{id_length}}  {shown[session.agent_name]:<{agent_width}} "
+            f"{age(now - session.started_at):>5} "
             f"{brief(session.duration_ms / 1000):>9} {session.tool_calls:>6} {session.llm_requests:>5} "
             f"{red + errors + reset if session.errors else errors} {session.total_tokens:>10}  "
             f"{state if state == 'ended' else yellow + state + reset}\n"

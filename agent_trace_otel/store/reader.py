@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 DEFAULT_TRACE_DIR = ".agent-traces"
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
+_NUMBERS = (
+    "started_at",
+    "ended_at",
+    "total_duration_ms",
+    "tool_calls",
+    "llm_requests",
+    "errors",
+    "total_tokens",
+)
+_PLAIN = frozenset({int, float})
+_MOST = 2**63  # NaN and the infinities are not below it either
 _NAMED = 5  # candidates named in an error
 
 
@@ -52,19 +63,19 @@ class Session:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.session_id = os.path.basename(folder)
+        self.session_id = folder.rpartition(os.sep)[2]
         self.meta_problem = ""
         self.pid: int | None = None
         meta = self._read_meta()
-        self.started_at = _number(meta, "started_at")
-        self.ended_at = _number(meta, "ended_at") or None
         self.agent_name = _string(meta, "agent_name")
         self.command = _string(meta, "command")
-        self.tool_calls = int(_number(meta, "tool_calls"))
-        self.llm_requests = int(_number(meta, "llm_requests"))
-        self.errors = int(_number(meta, "errors"))
-        self.total_tokens = int(_number(meta, "total_tokens"))
-        self.duration_ms = _number(meta, "total_duration_ms")
+        # a list reads thousands of these: the numbers are taken at once, and looked at one by one only when one is odd
+        numbers = [meta.get(name, 0) for name in _NUMBERS]
+        if not _PLAIN.issuperset(map(type, numbers)) or not 0 <= sum(numbers) < _MOST:
+            numbers = [value if is_number(value) else 0 for value in numbers]
+        self.started_at, ended_at, self.duration_ms = float(numbers[0]), float(numbers[1]), float(numbers[2])
+        self.ended_at = ended_at or None
+        self.tool_calls, self.llm_requests, self.errors, self.total_tokens = map(int, numbers[3:])
         self.state = "unknown" if self.ended_at is None else "ended"
         if self.ended_at is not None and not self.duration_ms:
             self.duration_ms = max(0.0, (self.ended_at - self.started_at) * 1000)
@@ -266,11 +277,6 @@ def _is_running(start: dict[str, Any]) -> bool | None:
 
 def _user() -> int | None:
     return os.geteuid() if hasattr(os, "geteuid") else None
-
-
-def _number(values: dict[str, Any], name: str) -> float:
-    value = values.get(name)
-    return float(value) if is_number(value) else 0.0
 
 
 def _string(values: dict[str, Any], name: str) -> str:
