@@ -108,6 +108,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("stripe", "sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_ sk_org_", r"\w{10,}", "sk_live_<w24>"),
     Rule("webhook-signing", "whsec_", r"[\w+/=]{16,}", "whsec_<w32>"),
     Rule("twilio", "SK", r"[0-9a-f]{32}(?![A-Za-z0-9])", "SK<x32>"),
+    Rule("twilio", "AC", r"[0-9a-f]{32}:[0-9a-f]{32}(?![A-Za-z0-9])", "AC<x32>:<x32>"),
     Rule("mailgun", "key- pubkey-", r"[0-9a-f]{32}(?![A-Za-z0-9])", "key-<x32>"),
     Rule("brevo", "xkeysib- xsmtpsib-", r"[\w-]{24,}", "xkeysib-<x64>-<w16>"),
     Rule("resend", "re_", r"(?=[A-Za-z_]{0,30}\d)[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}", "re_<w8>_<w24>"),
