@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 80
 _NARROWEST = 40
+_FIRST_OF_ANOTHER_WIDTH = "\u0300"  # combining marks; what comes before takes one column, and so does an ellipsis
 
 # C0 and C1 controls, soft hyphen, bidirectional and invisible format characters, line separators, surrogates, tags.
 # U+200C and U+200D stay: scripts and emoji are written with them.
@@ -50,7 +51,7 @@ def one_line(text: str, width: int | None) -> str:
 
 def cut(text: str, width: int) -> str:
     """Return text of at most ``width`` columns, ending in … if it was longer; wide characters take two."""
-    if text.isascii() or len(text) * 2 <= width:
+    if text.isascii() or len(text) * 2 <= width or max(text.replace("…", " ")) < _FIRST_OF_ANOTHER_WIDTH:
         return text if len(text) <= width else text[: width - 1] + "…"
     from unicodedata import combining, east_asian_width
 
@@ -60,6 +61,8 @@ def cut(text: str, width: int) -> str:
             marks += 1
             if marks > _MOST_MARKS:
                 return text[:at] + "…"
+            if columns < width:
+                end = at + 1
             continue
         columns += 2 if east_asian_width(character) in "WF" else 1
         if columns > width:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
 
+import bench_redact
 import decorated_calls
 import reading
 import startup
@@ -24,6 +25,7 @@ MEASURES: dict[str, Measure] = {
     "calls": decorated_calls.sync_calls,
     "calls-async": decorated_calls.async_calls,
     "calls-threads": decorated_calls.calls_in_threads,
+    "redact": bench_redact.redacting,
     "import": startup.importing,
     "install": startup.installing,
     "replay": reading.replaying,
