@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,3 +151,8 @@ def test_the_entry_point_names_it() -> None:
     )
     assert found is not None
     assert getattr(import_module(found[1]), found[2]) is FileSpanExporter
+
+
+def test_the_installed_entry_point_names_the_exporter() -> None:
+    (found,) = entry_points(group="opentelemetry_traces_exporter", name="agent_traces")
+    assert found.load() is FileSpanExporter
