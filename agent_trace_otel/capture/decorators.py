@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -154,10 +155,36 @@ class _Chunks:
         return f"[{','.join([*self._texts, *mark])}]"
 
 
-class _ToolProbe:
-    def __init__(self, function: Callable[..., Any], name: str | None) -> None:
-        self._name = name or _name_of(function)
+class _CallProbe:
+    """What tools, agents and models have in common: named arguments, and items of a stream that end as one result."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
         self._named = _Arguments(function).named
+
+    def stream(self, span: Span) -> Any:  # noqa: ANN401, ARG002 - Probe's interface
+        return _Chunks()
+
+    @guard.guarded("end the span of a stream")
+    def end_stream(
+        self,
+        span: Span,
+        stream: Any,  # noqa: ANN401 - what `stream` returned
+        result: Any,  # noqa: ANN401 - the user's own values
+        *,
+        outcome: str,
+        error: BaseException | None,
+    ) -> None:
+        spans.end(span, self._streamed(stream, result), outcome=outcome, error=error)
+
+    @abstractmethod
+    def _streamed(self, stream: Any, result: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+        """Return the attributes of what was streamed and returned."""
+
+
+class _ToolProbe(_CallProbe):
+    def __init__(self, function: Callable[..., Any], name: str | None) -> None:
+        super().__init__(function)
+        self._name = name or _name_of(function)
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
         try:
@@ -172,30 +199,18 @@ class _ToolProbe:
         except Exception as error:  # noqa: BLE001 - never the user's problem
             guard.report("end a tool span", error)
 
-    def stream(self, span: Span) -> _Chunks:  # noqa: ARG002 - Probe's interface
-        return _Chunks()
-
-    @guard.guarded("end a tool span")
-    def end_stream(
-        self,
-        span: Span,
-        stream: _Chunks,
-        result: Any,  # noqa: ANN401 - the user's own values
-        *,
-        outcome: str,
-        error: BaseException | None,
-    ) -> None:
+    def _streamed(self, stream: _Chunks, result: Any) -> dict[str, Any]:  # noqa: ANN401 - the user's own values
         attributes: dict[str, Any] = {semconv.CHUNKS: stream.count}
         shown = stream.result() if result is None else content.to_text(result)
         if shown is not None and pipeline.settings().capture_content:
             attributes[semconv.TOOL_CALL_RESULT] = shown
-        spans.end(span, attributes, outcome=outcome, error=error)
+        return attributes
 
 
-class _AgentProbe:
+class _AgentProbe(_CallProbe):
     def __init__(self, function: Callable[..., Any], name: str | None) -> None:
+        super().__init__(function)
         self._name = name or _name_of(function)
-        self._named = _Arguments(function).named
 
     @guard.guarded("start an agent span")
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
@@ -209,21 +224,8 @@ class _AgentProbe:
     def end(self, span: Span, result: Any) -> None:  # noqa: ANN401 - the user's own values
         spans.end(span, _answer(result))
 
-    def stream(self, span: Span) -> _Chunks:  # noqa: ARG002 - Probe's interface
-        return _Chunks()
-
-    @guard.guarded("end an agent span")
-    def end_stream(
-        self,
-        span: Span,
-        stream: _Chunks,
-        result: Any,  # noqa: ANN401 - the user's own values
-        *,
-        outcome: str,
-        error: BaseException | None,
-    ) -> None:
-        answer = _answer(stream.result() if result is None else result)
-        spans.end(span, {semconv.CHUNKS: stream.count, **answer}, outcome=outcome, error=error)
+    def _streamed(self, stream: _Chunks, result: Any) -> dict[str, Any]:  # noqa: ANN401 - the user's own values
+        return {semconv.CHUNKS: stream.count, **_answer(stream.result() if result is None else result)}
 
 
 def _answer(result: object) -> dict[str, Any]:
@@ -232,9 +234,9 @@ def _answer(result: object) -> dict[str, Any]:
     return {semconv.OUTPUT_MESSAGES: spans.messages_json("assistant", content.to_text(result))}
 
 
-class _ModelProbe:
+class _ModelProbe(_CallProbe):
     def __init__(self, function: Callable[..., Any], model: str | None, provider: str | None) -> None:
-        self._named = _Arguments(function).named
+        super().__init__(function)
         self._model = model
         self._provider = provider
 
@@ -260,19 +262,9 @@ class _ModelProbe:
     def stream(self, span: Span) -> _ModelStream:  # noqa: ARG002 - Probe's interface
         return _ModelStream()
 
-    @guard.guarded("end a model call span")
-    def end_stream(
-        self,
-        span: Span,
-        stream: _ModelStream,
-        result: Any,  # noqa: ANN401 - the user's own values
-        *,
-        outcome: str,
-        error: BaseException | None,
-    ) -> None:
+    def _streamed(self, stream: _ModelStream, result: Any) -> dict[str, Any]:  # noqa: ANN401 - the user's own values
         returned = model_io.read_response(result) if result is not None else {}
-        attributes = _without_content(stream.attributes() | returned)
-        spans.end(span, attributes, outcome=outcome, error=error)
+        return _without_content(stream.attributes() | returned)
 
 
 def _only_text(named: dict[str, Any]) -> list[dict[str, Any]] | None:
