@@ -60,16 +60,18 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     from agent_trace_otel.demo import run
     from agent_trace_otel.replay.timeline import Selection
-    from agent_trace_otel.store.reader import DEFAULT_TRACE_DIR, find_session
+    from agent_trace_otel.store.reader import DEFAULT_TRACE_DIR, configured_trace_dir, find_session
 
-    trace_dir = arguments.trace_dir or os.environ.get("AGENT_TRACE_DIR") or DEFAULT_TRACE_DIR
+    named = arguments.trace_dir or os.environ.get("AGENT_TRACE_DIR") or configured_trace_dir()
+    trace_dir = named or DEFAULT_TRACE_DIR
+    again = f"agent-trace --trace-dir {arguments.trace_dir}" if arguments.trace_dir else "agent-trace"
     session = find_session(trace_dir, run(Path(trace_dir)))
     _show(session, arguments, Selection(), None)
     _write(
         "\nNext:\n"
-        "  agent-trace list                   every session recorded here\n"
-        "  agent-trace replay --errors        only what failed\n"
-        f"  agent-trace export {session.session_id[:8]} --format otlp --endpoint http://localhost:4318\n"
+        f"  {again} list                   every session recorded here\n"
+        f"  {again} replay --errors        only what failed\n"
+        f"  {again} export {session.session_id[:8]} --format otlp --endpoint http://localhost:4318\n"
     )
     return 0
 
@@ -189,7 +191,7 @@ def _export_otlp(session: Session, arguments: argparse.Namespace) -> int:
 
     service_name = arguments.service_name or os.environ.get("OTEL_SERVICE_NAME") or None
     if not os.path.exists(session.spans_path):
-        msg = f"no spans.jsonl in {session.folder}: whatever recorded this session wrote no spans, so OTLP has nothing"
+        msg = f"no spans.jsonl in {session.folder}: no span has ended there; what had begun is in events.ndjson alone"
         raise StoreError(msg)
     if arguments.endpoint is None:
         import json

@@ -35,6 +35,8 @@ class Settings:
 
     trace_dir: Path = Path(DEFAULT_TRACE_DIR)
     """AGENT_TRACE_DIR. Absolute: a program that changes its directory keeps its folder."""
+    has_trace_dir: bool = False
+    """Whether somebody named it, so that readers look there and nowhere else."""
     redact: bool = True
     """AGENT_TRACE_REDACT=0 turns it off."""
     redaction: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -89,6 +91,7 @@ def load(
     env, tell = os.environ if environ is None else environ, complain or _raise
     values = {**_from_file(config_file(env), tell), **_from_environment(env, tell)}
     values.update({name: value for name, value in arguments.items() if value is not None})
+    values["has_trace_dir"] = "trace_dir" in values
     values["trace_dir"] = absolute(Path(values.get("trace_dir", DEFAULT_TRACE_DIR)))
     return Settings(**values)
 
@@ -128,8 +131,8 @@ def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        complain(UsageError(f"{path}: {error}"))
-        return {}
+        complain(UsageError(f"{path}: {error}; what it says of content is not known, so none is captured"))
+        return {"capture_content": False}
     otlp = table.get("otlp", {})
     values: dict[str, Any] = {
         name: table[name] for name in ("trace_dir", "redact", "capture_content", "trace_per") if name in table

@@ -80,7 +80,12 @@ def trace_llm_call(target: Any = None, /, *, model: str | None = None, provider:
 
 
 def _decorate(target: Any, make_probe: Callable[[Callable[..., Any]], Probe]) -> Any:  # noqa: ANN401 - any callable
-    return functools.partial(wrap, make_probe=make_probe) if target is None else wrap(target, make_probe)
+    if target is None:
+        return functools.partial(wrap, make_probe=make_probe)
+    if not callable(target) and not isinstance(target, (staticmethod, classmethod)):
+        msg = f"a callable is decorated, not {target!r}: settings are named, as in @trace_tool(name=...)"
+        raise TypeError(msg)
+    return wrap(target, make_probe)
 
 
 class _Arguments:

@@ -73,6 +73,7 @@ _SCHEMES: Final = frozenset(
     b"aws4-hmac-sha256 sso-key snowflake jwt genie-key geniekey klaviyo-api-key discogs sharedkey sharedkeylite "
     b"sharedaccesssignature mac privatetoken apitoken pat scram-sha-256".split()
 )
+_LONG_CREDENTIAL: Final = 16
 _CREDENTIALS: Final = Pattern(rb"[^\s\"'`<>\0,;]{1,8192}")
 _TO_QUOTE: Final = Pattern(rb"[^\r\n\"'`\0]*")
 _TO_APOSTROPHE: Final = Pattern(rb"[^\r\n'`\0]*")
@@ -346,4 +347,7 @@ def _header(raw: bytes, key: _Key, start: int, end: int | None) -> Span | None:
         line = (_TO_APOSTROPHE if inner_quotes else _TO_QUOTE).match(raw, scheme.end())
         return Span(scheme.end(), line.end() if line else first.end(), kind)
     value = without_closers(value)
-    return Span(scheme.end(), scheme.end() + len(value), kind) if is_opaque(value) and not is_long_word(value) else None
+    # in a header that names its credential, a long value with a dot is no attribute of an object
+    dotted = key.name.endswith("authorization") and len(value) >= _LONG_CREDENTIAL and value.replace(b".", b"")
+    is_secret = (is_opaque(value) or (dotted and is_opaque(dotted))) and not is_long_word(value)
+    return Span(scheme.end(), scheme.end() + len(value), kind) if is_secret else None

@@ -260,7 +260,7 @@ def state_line(session: Session) -> str:
         return f"running ({process})"
     if session.state == "crashed":
         return f"crashed ({process} is gone)"
-    return "unknown (no end recorded, and its process can't be asked from here)"
+    return "unknown (no end recorded)"
 
 
 def _nothing(_: Entry) -> tuple[str, str]:

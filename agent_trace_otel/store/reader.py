@@ -130,13 +130,15 @@ class Session:
 
 
 def find_trace_dir(given: str | None = None) -> str:
-    """Return the trace directory: ``given``, else AGENT_TRACE_DIR, else .agent-traces here or in a directory above.
+    """Return the trace directory: ``given``, else AGENT_TRACE_DIR, else the config file's, else the nearest upwards.
+
+    The nearest is .agent-traces in the current directory or in one above it.
 
     Raises:
         SessionNotFoundError: there is none; the message says where was looked.
         StoreError: it is a symlink, no directory, or another user's.
     """
-    named = given or os.environ.get("AGENT_TRACE_DIR")
+    named = given or os.environ.get("AGENT_TRACE_DIR") or configured_trace_dir()
     if named:
         if not os.path.lexists(named):
             msg = f"no trace directory at {named}: record something first (agent-trace demo), or name another"
@@ -159,6 +161,17 @@ def find_trace_dir(given: str | None = None) -> str:
         "record something first (agent-trace demo), or name one with --trace-dir"
     )
     raise SessionNotFoundError(msg)
+
+
+def configured_trace_dir() -> str | None:
+    """Return the config file's ``trace_dir``; where there is no config file, looking costs one system call."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    if not os.path.exists(os.path.join(home, "agent-trace", "config.toml")):
+        return None
+    from agent_trace_otel import config
+
+    settings = config.of_program()
+    return str(settings.trace_dir) if settings.has_trace_dir else None
 
 
 def session_folders(trace_dir: str) -> tuple[list[str], int]:
