@@ -64,7 +64,10 @@ def to_json(value: object) -> str:
     except Exception:  # noqa: BLE001 - RecursionError, ValueError, TypeError, or a subclass's own
         text = ""
     if not text or len(text) > MAX_TEXT:
-        text = _plain_encoder.encode(jsonable(value))
+        try:
+            text = _plain_encoder.encode(jsonable(value))
+        except Exception:  # noqa: BLE001 - a dead proxy, or a class that lies about itself
+            text = f'"<{type(value).__name__}: unreadable>"'
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
@@ -88,8 +91,8 @@ def _is_small(value: object) -> bool:
 
 def to_text(value: object) -> str:
     """Return a string as it is (cut when huge), any other value as `to_json` does."""
-    if isinstance(value, str):
-        text = str(value) if type(value) is not str else value
+    if issubclass(type(value), str):  # asks the type alone: an object may raise when it is asked itself
+        text = value if type(value) is str else str.__str__(cast("str", value))
         text = text if len(text) <= MAX_TEXT else cut(text, MAX_TEXT)
         return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
     return to_json(value)
@@ -175,7 +178,7 @@ class _Walk:
     def _described(self, value: object) -> str:
         try:
             return self._take(repr(value))
-        except Exception:  # noqa: BLE001 - a __repr__ may raise anything
+        except (Exception, SystemExit):  # noqa: BLE001 - a __repr__ may raise anything
             return f"<{type(value).__qualname__}: repr failed>"
 
     def _take(self, text: str) -> str:

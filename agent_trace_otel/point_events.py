@@ -71,16 +71,18 @@ def log_file(event: str, path: str | os.PathLike[str]) -> None:
 
 
 def _log_text(event: str, text: str) -> None:
-    _log(event, {semconv.TEXT: content.to_text(text) if pipeline.settings().capture_content else ""})
+    _log(event, {semconv.TEXT: content.to_text(text) if pipeline.settings().capture_content else ""}, of_session=True)
 
 
-def _log(name: str, attributes: Mapping[str, Any]) -> None:
-    """Add an event to the current span, else to the session's, and let it be written at once."""
+def _log(name: str, attributes: Mapping[str, Any], *, of_session: bool = False) -> None:
+    """Add an event to the current span, else (or for what is the session's) to the session's; it is written at once."""
     if pipeline.tracer() is None:
         return
     span = trace_api.get_current_span()
-    if not (span.is_recording() and pipeline.is_recorded(span.get_span_context().span_id)):
-        owner = identity.current()
+    owner = identity.current()
+    if of_session and owner is not None and owner.root is not None:
+        span = owner.root
+    elif not (span.is_recording() and pipeline.is_recorded(span.get_span_context().span_id)):
         if owner is None or owner.root is None:
             return
         span = owner.root

@@ -185,7 +185,7 @@ class SessionSpanProcessor(SpanProcessor):
             if key in raw:
                 opening[key] = raw[key]
         state.raw, state.clean = opening, state.cleaner.attributes(opening)
-        if parent is None:
+        if parent is None or parent.writer is not state.writer:  # an outer session's calls don't tell this one's
             state.agent, state.in_model, state.in_tool = "", kind == "model", kind == "tool"
             state.muted = False
         else:
@@ -210,14 +210,8 @@ class SessionSpanProcessor(SpanProcessor):
 
     def _end(self, span: ReadableSpan) -> None:
         ids = _ids(span)
-        state = self._open.pop(ids.span_id, None)
+        state = self._take(span, ids)
         if state is None:
-            if ids.span_id in self._told_by_another:
-                self._told_by_another.discard(ids.span_id)
-                return
-            parent = self._open.get(span.parent.span_id) if span.parent is not None else None
-            state = self._remember(span, ids, parent, None, _NOWHERE)
-        elif state.inherited:
             return
         if state.plain is not None and self._end_plain(state, state.plain, span, ids):
             return
@@ -238,13 +232,28 @@ class SessionSpanProcessor(SpanProcessor):
         if not state.opened and state.kind != "generic":
             self._write_opening(state, writer, span)
         if copy is not span and copy.events:
-            self._write_points(state, writer, copy)
+            guard.guarded("write span events")(self._write_points)(state, writer, copy)
         writer.span(encode_line(copy, encoded, is_bare=copy is span))
-        self._write_closing(state, writer, copy, clean)
+        guard.guarded("write the end of a call")(self._write_closing)(state, writer, copy, clean)
         if self.delivery is not None:
             self.delivery.on_end(copy)
         if self._sessions.keeps:
             self._write_kept(ids.trace_id)
+
+    def _take(self, span: ReadableSpan, ids: SpanContext) -> OpenSpan | None:
+        """Return what is remembered of a span that ends, None if somebody else tells it."""
+        state = self._open.pop(ids.span_id, None)
+        if state is None:
+            if ids.span_id in self._told_by_another:
+                self._told_by_another.discard(ids.span_id)
+                return None
+            parent = self._open.get(span.parent.span_id) if span.parent is not None else None
+            state = self._remember(span, ids, parent, None, _NOWHERE)
+        elif state.inherited:
+            return None
+        if self.is_live:
+            recording.tell(ids.span_id, self.settings.trace_dir)
+        return state
 
     def _end_plain(self, state: OpenSpan, call: PlainCall, span: ReadableSpan, ids: SpanContext) -> bool:
         finished = self._plain_tools.finish(state, call, span, ids, self._limit)

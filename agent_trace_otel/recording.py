@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import OrderedDict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 _processors: weakref.WeakSet[SessionSpanProcessor] = weakref.WeakSet()
 _made = 0
+_told: OrderedDict[int, Path] | None = None
+_MAX_TOLD = 100_000
 
 
 def add(processor: SessionSpanProcessor) -> None:
@@ -34,9 +38,24 @@ def is_told_by_another(asking: SessionSpanProcessor, span_id: int) -> bool:
     return any(other.is_open(span_id) for other in _others(asking))
 
 
-def another_writes(asking: SessionSpanProcessor) -> bool:
-    """Tell whether another processor writes the same trace directory while spans run."""
-    return any(other.is_live for other in _others(asking))
+def remember_told() -> None:
+    """Begin to remember which spans are told while they run; an exporter asks."""
+    global _told  # noqa: PLW0603 - as above
+    if _told is None:
+        _told = OrderedDict()
+
+
+def tell(span_id: int, trace_dir: Path) -> None:
+    """Note that a span was told, within bounds; nothing where no exporter asks."""
+    if _told is not None:
+        _told[span_id] = trace_dir
+        if len(_told) > _MAX_TOLD:
+            _told.popitem(last=False)
+
+
+def is_told(span_id: int, trace_dir: Path) -> bool:
+    """Tell whether a processor has written a span already, into the same trace directory, while it ran."""
+    return _told is not None and _told.get(span_id) == trace_dir
 
 
 def _others(asking: SessionSpanProcessor) -> list[SessionSpanProcessor]:
@@ -57,9 +76,10 @@ def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_
 
 def forget() -> None:
     """Begin anew, for tests."""
-    global _made  # noqa: PLW0603 - as above
+    global _made, _told  # noqa: PLW0603 - as above
     _processors.clear()
     _made = 0
+    _told = None
 
 
 def _after_fork_in_child() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 from agent_trace_otel import guard, semconv
@@ -77,6 +78,7 @@ class Cleaner:
         self._texts: dict[str, str] = {}
         self._pairs: dict[tuple[str, str], tuple[Any, str]] = {}
         self._resources: dict[int, tuple[Resource, Resource]] = {}
+        self._scopes: dict[int, tuple[InstrumentationScope, InstrumentationScope]] = {}
 
     def text(self, text: str) -> str:
         """Clean a span name or a status description."""
@@ -125,7 +127,7 @@ class Cleaner:
                 del clean[key]
                 if kept is _LEFT_OUT:
                     continue
-                clean[encodable_text(key)] = kept
+                clean[self.text(key)] = kept
             encoded.append(text)
         return raw if clean is None else clean, encoded
 
@@ -155,7 +157,7 @@ class Cleaner:
         except Exception as error:  # noqa: BLE001 - as above
             kept = _withheld(error)
         kept = encodable_value(kept)
-        clean_key = encodable_text(key)
+        clean_key = self.text(key)
         return _SAME if kept is value and clean_key is key else kept, encode_attribute(clean_key, kept)
 
     def span(self, span: ReadableSpan, attributes: Mapping[str, Any] | None) -> ReadableSpan:
@@ -169,6 +171,7 @@ class Cleaner:
         events, links = ((), ()) if is_bare(span) else (span.events, span.links)
         if attributes is None:
             untold = not events and not links and not status.description
+            untold = untold and self.scope(span.instrumentation_scope) is span.instrumentation_scope
             if untold and resource is span.resource and name == span.name:
                 return span
             attributes = span.attributes or {}
@@ -187,7 +190,7 @@ class Cleaner:
             status=status,
             start_time=span.start_time,
             end_time=span.end_time,
-            instrumentation_scope=span.instrumentation_scope,
+            instrumentation_scope=self.scope(span.instrumentation_scope),
         )
 
     def resource(self, resource: Resource) -> Resource:
@@ -200,6 +203,24 @@ class Cleaner:
         if len(self._resources) >= _MAX_RESOURCES:
             self._resources.clear()
         self._resources[id(resource)] = (resource, cleaned)
+        return cleaned
+
+    def scope(self, scope: InstrumentationScope | None) -> InstrumentationScope | None:
+        """Clean an instrumentation scope; the few there are in a process are cleaned once."""
+        if scope is None:
+            return None
+        found = self._scopes.get(id(scope))
+        if found is not None and found[0] is scope:
+            return found[1]
+        raw = dict(scope.attributes or {})
+        attributes = self.attributes(raw)
+        texts = [scope.name, scope.version or "", scope.schema_url or ""]
+        clean = [self.text(text) for text in texts]
+        is_same = attributes is raw and clean == texts
+        cleaned = scope if is_same else InstrumentationScope(clean[0], clean[1], clean[2], attributes)
+        if len(self._scopes) >= _MAX_RESOURCES:
+            self._scopes.clear()
+        self._scopes[id(scope)] = (scope, cleaned)
         return cleaned
 
     def _events(self, events: Sequence[Event]) -> tuple[Event, ...]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_STACK = 64 * 1024
 _open_sessions: dict[int, Session] = {}
+_last_value_before: object = getattr(sys, "last_value", None)
 
 
 # -- sessions ----------------------------------------------------------------------------------------------------
@@ -85,6 +86,8 @@ def end_session(opened: Session, error: BaseException | None = None, exit_code: 
 def end_sessions_at_exit() -> None:
     """End what the program left open; an unhandled exception is the reason that the last one ended."""
     error = getattr(sys, "last_value", None)
+    if error is _last_value_before or hasattr(sys, "ps1"):  # an old one, or one that an interactive user saw
+        error = None
     for opened in reversed(tuple(_open_sessions.values())):
         failure = error if isinstance(error, BaseException) else None
         guard.guarded("end a session at exit")(end_session)(opened, failure, None if failure is None else 1)
@@ -243,8 +246,9 @@ def _start(
     owner = identity.of_context(ctx)
     if owner is None:
         owner = identity.of_process()
-        if owner is not None and not trace_api.get_current_span(ctx).get_span_context().is_valid:
-            ctx = owner.context(ctx)
+        if owner is not None:
+            has_parent = trace_api.get_current_span(ctx).get_span_context().is_valid
+            ctx = context_api.set_value(identity.SESSION_KEY, owner, ctx) if has_parent else owner.context(ctx)
     if owner is not None:
         attributes[semconv.CONVERSATION_ID] = attributes[semconv.SESSION_ID] = owner.id
     elif pipeline.serves_only_sessions():
@@ -281,7 +285,7 @@ def context_of(span: Span) -> Context:
     ctx = context_api.get_current()
     if identity.of_context(ctx) is None:
         owner = identity.of_process()
-        if owner is not None and not trace_api.get_current_span(ctx).get_span_context().is_valid:
+        if owner is not None:
             ctx = context_api.set_value(identity.SESSION_KEY, owner, ctx)
     return trace_api.set_span_in_context(span, ctx)
 
@@ -327,10 +331,12 @@ def end_tool(span: Span | None, result: object) -> None:
     """End a tool call that returned."""
     if span is None:
         return
-    if result is not None and pipeline.settings().capture_content:
-        span.set_attribute(semconv.TOOL_CALL_RESULT, content.to_text(result))
-    span.set_attribute(semconv.OUTCOME, semconv.OUTCOME_OK)
-    span.end()
+    try:
+        if result is not None and pipeline.settings().capture_content:
+            span.set_attribute(semconv.TOOL_CALL_RESULT, content.to_text(result))
+        span.set_attribute(semconv.OUTCOME, semconv.OUTCOME_OK)
+    finally:
+        span.end()
 
 
 def _record_exception(span: Span, error: BaseException) -> tuple[str, str]:

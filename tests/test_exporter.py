@@ -156,3 +156,12 @@ def test_the_entry_point_names_it() -> None:
 def test_the_installed_entry_point_names_the_exporter() -> None:
     (found,) = entry_points(group="opentelemetry_traces_exporter", name="agent_traces")
     assert found.load() is FileSpanExporter
+
+
+def test_spans_that_no_processor_saw_are_written_while_one_is_live(recorded: Recorded) -> None:
+    provider = TracerProvider()  # not the global one
+    provider.add_span_processor(SimpleSpanProcessor(FileSpanExporter()))
+    with session("ours"):
+        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "theirs"}
+        provider.get_tracer("theirs").start_span("execute_tool theirs", attributes=attributes).end()
+    assert "execute_tool theirs" in [span.name for found in recorded.sessions() for span in recorded.spans(found)]

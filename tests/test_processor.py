@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,13 @@ from opentelemetry import baggage
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from agent_trace_otel import (
     AgentTraceSpanProcessor,
     configure,
+    end_session,
     log_assistant_response,
     log_decision,
     log_file_read,
@@ -23,6 +28,7 @@ from agent_trace_otel import (
     log_user_prompt,
     session,
     span_sessions,
+    start_session,
     trace_agent,
     trace_llm_call,
     trace_tool,
@@ -390,9 +396,10 @@ def test_points_are_written_the_moment_they_are_logged_and_once(recorded: Record
     assert [events[5].data["uri"], events[6].data["uri"]] == ["/a", "https://x/y"]
     call = recorded.spans()[0]
     assert [event.name for event in call.events] == [
-        "agent_trace.user_prompt", "agent_trace.assistant_response", "agent_trace.decision",
-        "agent_trace.file_read", "agent_trace.file_write",
+        "agent_trace.decision", "agent_trace.file_read", "agent_trace.file_write",
     ]  # fmt: skip
+    root = recorded.spans()[-1]
+    assert [event.name for event in root.events] == ["agent_trace.user_prompt", "agent_trace.assistant_response"]
 
 
 def test_a_point_outside_any_call_stands_on_the_session(recorded: Recorded) -> None:
@@ -548,3 +555,52 @@ def test_more_than_a_hundred_thousand_open_spans_are_not_remembered(
     assert len(recorded.spans("s")) == 20
     closings = [event for event in recorded.events("s") if event.event_type == "tool_result"]
     assert len({event.event_id for event in closings}) == len(closings) == 20
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.usage.input_tokens": float("nan")},
+        {"gen_ai.usage.output_tokens": float("inf")},
+        {"gen_ai.response.model": b"x"},
+    ],
+)
+def test_odd_values_lose_neither_the_end_of_a_call_nor_the_span(recorded: Recorded, attributes: dict[str, Any]) -> None:
+    provider = TracerProvider()
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(AgentTraceSpanProcessor(delivery=SimpleSpanProcessor(exporter)))
+    tracer = provider.get_tracer(
+        "theirs", attributes={"api_key": "sk-" + "ant-api03-" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4"}
+    )
+    with tracer.start_as_current_span("chat m", attributes={"gen_ai.operation.name": "chat", **attributes}) as span:
+        span.add_event("agent_trace.decision", {"agent_trace.decision.alternatives": 5})
+    assert [event.event_type for event in recorded.events()] == [
+        "session_start",
+        "llm_request",
+        "decision",
+        "llm_response",
+    ]
+    assert len(exporter.get_finished_spans()) == 1
+    assert "a1B2c3D4" not in recorded.text()
+
+
+def test_a_call_in_a_thread_under_a_foreign_span_obeys_its_session(tmp_path: Path) -> None:
+    with recording(tmp_path / "default", AGENT_TRACE_REDACT="0") as found:
+        trace_api.set_tracer_provider(TracerProvider())
+        start_session("one", trace_dir=tmp_path / "own", redact=True)
+
+        @trace_tool
+        def tool(key: str) -> None: ...
+
+        def work() -> None:
+            with trace_api.get_tracer("theirs").start_as_current_span("GET /"):
+                tool("ghp_" + "a1B2c3D4e5F6g7H8i9J0" + "k1L2m3N4o5P6q7R8")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        end_session()
+        assert found.sessions() == []
+    own = Recorded(tmp_path / "own")
+    assert [event.event_type for event in own.events()].count("session_start") == 1
+    assert "a1B2c3D4" not in own.text()

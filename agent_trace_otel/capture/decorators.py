@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from agent_trace_otel import content, guard, model_io, pipeline, semconv, spans
 from agent_trace_otel.capture.wrapping import Probe, innermost, wrap
+from agent_trace_otel.redact import DEFAULT
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -136,7 +137,8 @@ class _Chunks:
 
     def __init__(self) -> None:
         self.count = 0
-        self._texts: list[str] = []
+        self._items: list[str] = []
+        self._strings: list[str] = []
         self._left = _MAX_STREAM_TEXT
 
     def add(self, item: Any) -> None:  # noqa: ANN401 - the user's own values
@@ -149,15 +151,25 @@ class _Chunks:
             guard.report("read what a generator yielded", error)
             return
         self._left -= len(text)
-        self._texts.append(text)
+        self._items.append(text)
+        if isinstance(item, str):
+            self._strings.append(content.to_text(item))
 
     def result(self) -> str | None:
-        """Return the items as the text of a JSON array, None if there were none."""
+        """Return the items as the text of a JSON array, None if there were none.
+
+        A secret that came in pieces is seen by redaction only if the pieces stand together: then the text that was
+        streamed is returned instead.
+        """
         if not self.count:
             return None
-        missing = self.count - len(self._texts)
-        mark = [content.to_json(f"… [cut: {missing} items]")] if missing else []
-        return f"[{','.join([*self._texts, *mark])}]"
+        streamed = "".join(self._strings)
+        in_pieces = DEFAULT.text(streamed) is not streamed and all(DEFAULT.text(t) is t for t in self._strings)
+        missing = self.count - len(self._items)
+        mark = f"… [cut: {missing} items]" if missing else ""
+        if in_pieces:
+            return streamed + mark
+        return f"[{','.join([*self._items, *([content.to_json(mark)] if mark else [])])}]"
 
 
 class _CallProbe:

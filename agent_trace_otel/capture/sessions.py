@@ -53,7 +53,7 @@ def start_session(
     caller = context_api.get_current()
     has_parent = trace_api.get_current_span(caller).get_span_context().is_valid
     opened = Session(
-        id=identity.folder_name(named) if named else identity.new_id(),
+        id=identity.folder_name(str(named)) if named else identity.new_id(),
         name=name,
         trace_dir=settings.trace_dir if trace_dir is None else config.absolute(Path(trace_dir)),
         redact=settings.redact if redact is None else redact,

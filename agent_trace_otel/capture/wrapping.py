@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
+import weakref
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -23,6 +25,9 @@ from agent_trace_otel import guard, semconv, spans
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
+
+
+_SOLE_REFERENCES = 2  # the variable, and the argument of getrefcount(): nobody else can be using it
 
 
 class Stream(Protocol):
@@ -112,6 +117,7 @@ def _describe(wrapper: Callable[..., Any], target: Callable[..., Any]) -> None:
     wrapper.__name__ = getattr(inner, "__name__", type(inner).__name__)
     wrapper.__qualname__ = getattr(inner, "__qualname__", wrapper.__name__)
     wrapper.__doc__ = target.__doc__
+    wrapper.__dict__.update(getattr(target, "__dict__", {}))
     wrapper.__wrapped__ = target  # type: ignore[attr-defined]
 
 
@@ -131,8 +137,9 @@ def _function(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
             raise
         detach(token)
         later = _WRAPPERS_OF_RESULTS.get(type(result))
-        if later is not None:  # a plain function that hands out a coroutine or generator: its work is yet to come
-            return later(lambda: result, _Begun(probe, span))()
+        if later is not None and sys.getrefcount(result) <= _SOLE_REFERENCES:
+            # a plain function that hands out a coroutine or generator: its work is yet to come
+            return _watched(later, result, span, probe)
         end(span, result)
         return result
 
@@ -169,8 +176,8 @@ def _generator(target: Callable[..., Any], probe: Probe) -> Callable[..., Any]:
     """Run a generator as ``yield from`` does (PEP 380), the span's context attached around each step."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        steps: Generator[Any, Any, Any] = target(*args, **kwargs)  # first: wrong arguments begin nothing
         span = probe.begin(args, kwargs)
-        steps: Generator[Any, Any, Any] = target(*args, **kwargs)
         if span is None:
             return (yield from steps)
         running = _Running(span, probe)
@@ -201,8 +208,8 @@ def _async_generator(target: Callable[..., Any], probe: Probe) -> Callable[..., 
     """Run an async generator (PEP 525), the span's context attached around each step."""
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        span = probe.begin(args, kwargs)
         steps = target(*args, **kwargs)
+        span = probe.begin(args, kwargs)
         running = _Running(span, probe)
         sent: Any = None
         advance: Callable[[Any], Any] = steps.asend
@@ -271,18 +278,36 @@ class _Unwatched:
         """Keep nothing."""
 
 
+def _watched(
+    wrap_result: Callable[[Callable[..., Any], Probe], Callable[..., Any]], result: object, span: Span, probe: Probe
+) -> object:
+    """Return what a call handed out with its span around it; one that nobody ever runs is abandoned."""
+    begun = _Begun(probe, span)
+    watched = wrap_result(lambda: result, begun)()
+    weakref.finalize(watched, begun.abandon).atexit = False
+    return watched
+
+
 class _Begun:
     """A probe whose span has begun already."""
 
     def __init__(self, probe: Probe, span: Span) -> None:
         self._span = span
+        self._has_run = False
         self.end = probe.end
         self.stream = probe.stream
         self.end_stream = probe.end_stream
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:  # noqa: ARG002 - Probe's interface
         """Return the span of the call that gave the coroutine or generator."""
+        self._has_run = True
         return self._span
+
+    @guard.guarded("end a span")
+    def abandon(self) -> None:
+        """End the span of what was never run."""
+        if not self._has_run:
+            spans.end(self._span, outcome=semconv.OUTCOME_ABANDONED)
 
 
 _WRAPPERS_OF_RESULTS: dict[type, Callable[[Callable[..., Any], Probe], Callable[..., Any]]] = {

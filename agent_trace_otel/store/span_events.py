@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def tail(trace_id: str, span_id: str, parent_span_id: str, agent: str) -> str:
 
 def with_tail(data: Mapping[str, Any], tail: str) -> str:
     """Return a ``data`` object as JSON text; members that are None are left out."""
-    body = _dumps({key: value for key, value in data.items() if value is not None})[1:-1]
+    body = _dumps({key: _plain(value) for key, value in data.items() if value is not None})[1:-1]
     return f"{{{body}{tail}" if body else f"{{{tail[1:]}"
 
 
@@ -196,7 +197,7 @@ def point(name: str, attributes: Attributes, limit: int) -> tuple[str, dict[str,
         return "decision", {
             "choice": cut_text(str(get(semconv.DECISION_CHOICE, "")), limit),
             "reason": cut_text(str(get(semconv.DECISION_REASON, "")), limit),
-            "alternatives": [cut_text(str(item), limit) for item in get(semconv.DECISION_ALTERNATIVES) or ()],
+            "alternatives": [cut_text(word, limit) for word in words(get(semconv.DECISION_ALTERNATIVES))],
         }
     if name in (semconv.FILE_READ_EVENT, semconv.FILE_WRITE_EVENT):
         uri = str(get(semconv.FILE_PATH) or get(semconv.MCP_RESOURCE_URI) or "")
@@ -343,4 +344,6 @@ def _member(value: object, name: str) -> object:
 
 
 def _number(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if math.isfinite(value) else None

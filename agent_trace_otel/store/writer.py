@@ -118,7 +118,8 @@ class SessionWriter:
         except (OSError, StoreError) as error:
             self._missed(error)
             return
-        if time_ns >= self._next_meta_ns or self._ended:
+        # an event from the future must not put off the next time for long
+        if not 0 < self._next_meta_ns - time_ns <= _META_INTERVAL_NS or self._ended:
             self._next_meta_ns = time_ns + _META_INTERVAL_NS
             self.write_meta(time_ns)
 
@@ -168,7 +169,7 @@ class SessionWriter:
     def meta(self) -> SessionMeta:
         """Return the session's numbers as they are in its timeline now."""
         now_ns = int((self._meta.ended_at or self._meta.started_at) * 1e9)
-        with contextlib.suppress(OSError, StoreError):
+        with contextlib.suppress(OSError, StoreError), self._lock:
             return self._current_meta(now_ns)
         return self._meta
 
@@ -197,7 +198,8 @@ class SessionWriter:
 
     def _count(self) -> Tally:
         """Add what the timeline has grown by, in this process or another, to what was counted before."""
-        new, counted = tally(self._folder.path / EVENTS, self._counted.offset), self._counted
+        counted = self._counted
+        new = tally(self._folder.path / EVENTS, counted.offset)
         self._counted = Tally(
             tool_calls=counted.tool_calls + new.tool_calls,
             llm_requests=counted.llm_requests + new.llm_requests,
