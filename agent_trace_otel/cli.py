@@ -127,6 +127,8 @@ def _show(
             for entry in paced(entries, speed=pace[0], max_idle=pace[1]):
                 _write(view.entry(entry))
                 sys.stdout.flush()
+        if not selection.is_everything and not any(selection.takes(index, n) for n in range(len(index))):
+            _say("no event matches; agent-trace stats names the tools there are")
         _write(view.ending(session, sum(map(index.is_open, range(len(index))))))
         _say_notes(session, index)
 

@@ -309,3 +309,11 @@ def test_readers_load_neither_opentelemetry_nor_asyncio(recorded: Path) -> None:
             [sys.executable, "-c", script, *arguments], cwd=recorded, capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_selection_that_takes_nothing_says_so(recorded: Path) -> None:
+    shown = agent_trace("replay", "--tool", "Nope", cwd=recorded)
+    assert (shown.returncode, shown.stderr) == (
+        0,
+        "agent-trace: no event matches; agent-trace stats names the tools there are\n",
+    )
