@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,3 +183,25 @@ def test_a_bad_config_file_leaves_the_variables_in_force(tmp_path: Path) -> None
         with session("agent"):
             pass
         assert len(recorded.spans()) == 1
+
+
+def test_readers_look_where_the_config_file_says(tmp_path: Path) -> None:
+    (tmp_path / "agent-trace").mkdir()
+    (tmp_path / "agent-trace" / "config.toml").write_text(f'trace_dir = "{tmp_path / "elsewhere"}"\n')
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_TRACE_")}
+    variables = kept | {"XDG_CONFIG_HOME": str(tmp_path)}
+    for command in ("demo", "list"):
+        words = [sys.executable, "-m", "agent_trace_otel", command]
+        done = subprocess.run(words, env=variables, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "demo-agent" in done.stdout
+    assert (tmp_path / "elsewhere").is_dir()
+    assert not (tmp_path / ".agent-traces").exists()
+
+
+def test_a_config_file_that_cant_be_read_captures_no_content(tmp_path: Path) -> None:
+    (tmp_path / "agent-trace").mkdir()
+    (tmp_path / "agent-trace" / "config.toml").write_text("capture_content = false\n[oops\n")
+    told: list[str] = []
+    found = config.load({"XDG_CONFIG_HOME": str(tmp_path)}, complain=lambda error: told.append(str(error)))
+    assert not found.capture_content
+    assert len(told) == 1

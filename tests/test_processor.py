@@ -604,3 +604,12 @@ def test_a_call_in_a_thread_under_a_foreign_span_obeys_its_session(tmp_path: Pat
     own = Recorded(tmp_path / "own")
     assert [event.event_type for event in own.events()].count("session_start") == 1
     assert "a1B2c3D4" not in own.text()
+
+
+def test_a_secret_as_an_attributes_name_is_withheld(recorded: Recorded) -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" + "k1L2m3N4o5P6q7R8"
+    trace_api.set_tracer_provider(TracerProvider())
+    with session("one"), trace_api.get_tracer("theirs").start_as_current_span("GET /", attributes={secret: 1}) as span:
+        span.add_event("log", {secret: "x"})
+    assert secret not in recorded.text()
+    assert "[REDACTED:github]" in recorded.text()
