@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import config, guard, identity, recording
+from agent_trace_otel import config, guard, identity
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -136,16 +136,6 @@ def serves_only_sessions() -> bool:
 def settings() -> config.Settings:
     """Return the settings in force."""
     return _state.settings or _load_settings()
-
-
-def announce_event(span_id: int, name: str, attributes: Mapping[str, Any], time_ns: int) -> None:
-    """Tell the processors of a span event now; without one it is told when its span ends."""
-    recording.announce_event(span_id, name, attributes, time_ns)
-
-
-def is_recorded(span_id: int) -> bool:
-    """Tell whether a span that is open now is being written to a session folder."""
-    return recording.is_recorded(span_id)
 
 
 def force_flush(timeout: float = 10.0) -> bool:

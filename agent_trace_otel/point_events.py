@@ -15,7 +15,7 @@ from typing import Any
 
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import content, identity, pipeline, semconv
+from agent_trace_otel import content, identity, pipeline, recording, semconv
 
 
 class _Clock:
@@ -82,10 +82,10 @@ def _log(name: str, attributes: Mapping[str, Any], *, of_session: bool = False) 
     owner = identity.current()
     if of_session and owner is not None and owner.root is not None:
         span = owner.root
-    elif not (span.is_recording() and pipeline.is_recorded(span.get_span_context().span_id)):
+    elif not (span.is_recording() and recording.is_recorded(span.get_span_context().span_id)):
         if owner is None or owner.root is None:
             return
         span = owner.root
     at = _clock.now()
     span.add_event(name, attributes, at)
-    pipeline.announce_event(span.get_span_context().span_id, name, attributes, at)
+    recording.announce_event(span.get_span_context().span_id, name, attributes, at)

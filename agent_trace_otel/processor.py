@@ -139,7 +139,7 @@ class SessionSpanProcessor(SpanProcessor):
         if recording.are_several() and recording.is_told_by_another(self, ids.span_id):
             self._told_by_another.add(ids.span_id)
             return
-        parent = self._open.get(span.parent.span_id) if span.parent is not None else None
+        parent = self._parent_of(span)
         explicit = identity.of_context(parent_context)
         state = self._plain_tools.begin(span, ids, parent, explicit, self._limit)
         if state is None:
@@ -155,6 +155,9 @@ class SessionSpanProcessor(SpanProcessor):
                 self._write_opening(state, state.writer, span)
             if self._sessions.keeps:
                 self._write_kept(ids.trace_id)
+
+    def _parent_of(self, span: ReadableSpan) -> OpenSpan | None:
+        return self._open.get(span.parent.span_id) if span.parent is not None else None
 
     def _remember(
         self,
@@ -180,11 +183,7 @@ class SessionSpanProcessor(SpanProcessor):
             state.writer = self._sessions.find(ids.trace_id, raw, inherited, context, is_agents=kind != "generic")
             by_default = self._redacting if self.settings.redact else self._plain
             state.cleaner = parent.cleaner if parent is not None else by_default
-        opening: dict[str, Any] = {}
-        for key in span_events.OPENING_ATTRIBUTES[kind]:
-            if key in raw:
-                opening[key] = raw[key]
-        state.raw, state.clean = opening, state.cleaner.attributes(opening)
+        _read_opening(state, raw)
         if parent is None or parent.writer is not state.writer:  # an outer session's calls don't tell this one's
             state.agent, state.in_model, state.in_tool = "", kind == "model", kind == "tool"
             state.muted = False
@@ -222,19 +221,17 @@ class SessionSpanProcessor(SpanProcessor):
         if writer is None:
             self._sessions.keep(span, ids.trace_id)
             return
-        if semconv.SESSION_ID not in raw:
+        stamped = semconv.SESSION_ID not in raw
+        if stamped:
             raw[semconv.SESSION_ID] = writer.session_id
-            stamped = True
-        else:
-            stamped = False
         clean, encoded = state.cleaner.encoded(raw, state.raw, state.clean)
         copy = state.cleaner.span(span, clean if stamped or clean is not raw else None)
         if not state.opened and state.kind != "generic":
             self._write_opening(state, writer, span)
         if copy is not span and copy.events:
-            guard.guarded("write span events")(self._write_points)(state, writer, copy)
+            self._write_points(state, writer, copy)
         writer.span(encode_line(copy, encoded, is_bare=copy is span))
-        guard.guarded("write the end of a call")(self._write_closing)(state, writer, copy, clean)
+        self._write_closing(state, writer, copy, clean)
         if self.delivery is not None:
             self.delivery.on_end(copy)
         if self._sessions.keeps:
@@ -247,8 +244,7 @@ class SessionSpanProcessor(SpanProcessor):
             if ids.span_id in self._told_by_another:
                 self._told_by_another.discard(ids.span_id)
                 return None
-            parent = self._open.get(span.parent.span_id) if span.parent is not None else None
-            state = self._remember(span, ids, parent, None, _NOWHERE)
+            state = self._remember(span, ids, self._parent_of(span), None, _NOWHERE)
         elif state.inherited:
             return None
         if self.is_live:
@@ -277,8 +273,7 @@ class SessionSpanProcessor(SpanProcessor):
         """Tell a span's kind by what it has learnt since its start: some instrumentations set the operation late."""
         state.kind = span_events.kind_of(raw)
         state.muted = _is_told_by(state, state.kind, raw)
-        state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[state.kind] if key in raw}
-        state.clean = state.cleaner.attributes(state.raw)
+        _read_opening(state, raw)
         if state.writer is None:
             state.writer = self._sessions.find(trace_id, raw, None, _NOWHERE, is_agents=state.kind != "generic")
 
@@ -310,6 +305,7 @@ class SessionSpanProcessor(SpanProcessor):
         data = span_events.with_tail({"agent_name": clean_name, "command": []}, state.tail)
         writer.event("session_start", start_ns, event_id, data)
 
+    @guard.guarded("write span events")
     def _write_points(self, state: OpenSpan, writer: SessionWriter, span: ReadableSpan) -> None:
         counts: dict[tuple[str, int], int] = {}
         for event in span.events:
@@ -337,6 +333,7 @@ class SessionSpanProcessor(SpanProcessor):
             state.points.add(event_id)
             writer.event(event_type, time_ns, event_id, span_events.with_tail(data, state.tail))
 
+    @guard.guarded("write the end of a call")
     def _write_closing(
         self, state: OpenSpan, writer: SessionWriter, span: ReadableSpan, attributes: Mapping[str, Any]
     ) -> None:
@@ -374,6 +371,12 @@ def _duration(span: ReadableSpan) -> tuple[int, float]:
 def _ids(span: ReadableSpan) -> SpanContext:
     ids: SpanContext = span.context  # pyright: ignore[reportAssignmentType] - every span of an SDK has one
     return ids
+
+
+def _read_opening(state: OpenSpan, raw: Mapping[str, Any]) -> None:
+    """Take over what the opening event of the span's kind tells."""
+    state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[state.kind] if key in raw}
+    state.clean = state.cleaner.attributes(state.raw)
 
 
 def _is_told_by(above: OpenSpan, kind: span_events.Kind, raw: Mapping[str, Any]) -> bool:

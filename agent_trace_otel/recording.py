@@ -1,6 +1,6 @@
 """The processors that record in this process: who writes what, and word to all of them.
 
-Called by `processor` (which adds itself), `exporter`, and `pipeline` (for span events that are told at once).
+Called by `processor` (which adds itself), `exporter`, and `point_events` (for events that are told at once).
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recording": {"processor"},  # for its type alone
     "processor": {"identity", "recording", "open_span", "plain_tools", "span_copy", "span_sessions", "store"},
     "exporter": {"processor", "recording"},
-    "pipeline": {"identity", "open_span", "processor", "provider", "delivery", "recording", "spans"},
+    "pipeline": {"identity", "open_span", "processor", "provider", "delivery", "spans"},
     "spans": {"identity", "pipeline"},
-    "point_events": {"identity", "pipeline"},
+    "point_events": {"identity", "pipeline", "recording"},
     "capture": {"identity", "pipeline", "point_events", "spans", "span_sessions", "store"},
     "replay": {"store"},
     "options": {"replay"},

@@ -29,8 +29,6 @@ EventType = Literal[
     "error",
 ]
 EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
-OPENING_TYPES: frozenset[str] = frozenset({"tool_call", "llm_request"})
-CLOSING_TYPES: frozenset[str] = frozenset({"tool_result", "llm_response", "error"})
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
