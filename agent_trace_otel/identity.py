@@ -54,6 +54,8 @@ class Session:
     """The process that opened this object: only it may end the session (a forked child holds a copy)."""
     ended: bool = False
     """Whether it is over. Contexts that were made while it was open still name it."""
+    is_reported: bool = False
+    """Whether it is another program's: told by hooks or seen by a proxy, never what this process itself does."""
 
     @property
     def session_id(self) -> str:

@@ -4,7 +4,10 @@
 processor once and its tracers are used; none is there: a private provider serves sessions until a global one appears;
 no session and no provider: there is no tracer, and nothing is imported, made or written.
 
-Called by `spans` (for a tracer) and by users (`configure`). The SDK is imported only when a provider is needed.
+A process that reports other programs' sessions (hooks, proxies) keeps a `SeparatePipeline` for each way in which those
+programs want to be recorded; while one is entered, it is the answer to every question here.
+
+Called by `span_start` (for a tracer) and by users (`configure`). The SDK is imported only when a provider is needed.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -57,6 +61,44 @@ class _State:
     environment_read: bool = False
 
 
+class SeparatePipeline:
+    """A provider beside the process's own, for sessions of other programs; entered, it is the one in force.
+
+    Args:
+        in_force: how those programs want to be recorded.
+        service_name: the resource's service.name.
+
+    Example:
+        with SeparatePipeline(config.load(their_environment), "claude-code"):
+            spans.start_session(session)
+    """
+
+    def __init__(self, in_force: config.Settings, service_name: str) -> None:
+        from agent_trace_otel import __version__
+        from agent_trace_otel.open_span import SCOPE_NAME
+
+        self.settings = in_force
+        self._provider = _new_provider(service_name)
+        self._processor = _add_processor(self._provider, in_force, is_ours=True)
+        self.tracer: Tracer = self._provider.get_tracer(SCOPE_NAME, __version__)
+        self._tokens: list[Token[SeparatePipeline | None]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_entered.set(self))
+
+    def __exit__(self, *_: object) -> None:
+        _entered.reset(self._tokens.pop())
+
+    def force_flush(self, timeout: float) -> bool:
+        """Send what waits to be sent; False if that took longer than ``timeout`` seconds or failed."""
+        return self._provider.force_flush(int(timeout * 1000)) is not False
+
+    def shutdown(self) -> None:
+        """Send what waits, within the exit time-out, and stop sending."""
+        self._provider.shutdown()
+
+
+_entered: ContextVar[SeparatePipeline | None] = ContextVar("agent_trace_pipeline", default=None)
 _state = _State()
 _lock = threading.RLock()
 _joined: weakref.WeakKeyDictionary[Any, SessionSpanProcessor] = weakref.WeakKeyDictionary()
@@ -103,7 +145,7 @@ def configure(  # noqa: PLR0913 - one argument a setting
         _state.settings, _state.redact = in_force, redact
         provider = _global_provider() or _state.private
         if provider is None:
-            provider = _new_provider(in_force, service_name)
+            provider = _new_private(in_force, service_name)
         elif provider in _joined:
             _follow(provider, in_force)
         else:
@@ -121,6 +163,9 @@ def tracer(*, service_name: str | None = None, needed: bool = False) -> Tracer |
         service_name: the resource's service.name, should a private provider have to be made.
         needed: True makes a private provider where there is none (a session is being opened).
     """
+    entered = _entered.get()
+    if entered is not None:
+        return entered.tracer
     seen = _read_global()
     if seen is _state.seen_global and (_state.tracer is not None or not needed):
         return _state.tracer
@@ -135,7 +180,8 @@ def serves_only_sessions() -> bool:
 
 def settings() -> config.Settings:
     """Return the settings in force."""
-    return _state.settings or _load_settings()
+    entered = _entered.get()
+    return entered.settings if entered is not None else _state.settings or _load_settings()
 
 
 def force_flush(timeout: float = 10.0) -> bool:
@@ -154,7 +200,7 @@ def _choose_tracer(service_name: str | None, *, needed: bool) -> Tracer | None:
     if _state.private is None:
         if not needed and not _joins_parent_process():
             return None
-        _state.private = _new_provider(settings(), service_name)
+        _new_private(settings(), service_name)
     return _bind(_state.private)
 
 
@@ -205,12 +251,12 @@ def _join(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - a
     added = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
     of_user = next((processor for processor in added if isinstance(processor, SessionSpanProcessor)), None)
     if of_user is None:
-        _add_processor(provider, in_force)
+        _joined[provider] = _add_processor(provider, in_force, redact=_state.redact)
     elif of_user.delivery is None:
-        of_user.delivery = _delivery(provider, in_force)
+        of_user.delivery = _delivery(in_force, is_ours=False)
 
 
-def _new_provider(in_force: config.Settings, service_name: str | None) -> TracerProvider:
+def _new_provider(service_name: str | None) -> TracerProvider:
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -224,17 +270,29 @@ def _new_provider(in_force: config.Settings, service_name: str | None) -> Tracer
         resource=resource, id_generator=SessionIdGenerator(), span_limits=span_limits(), shutdown_on_exit=False
     )
     provider.sampler = RecordingSampler(provider.sampler)
-    _state.private = provider
-    _add_processor(provider, in_force)
     return provider
 
 
-def _add_processor(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider of the SDK's kind
+def _new_private(in_force: config.Settings, service_name: str | None) -> TracerProvider:
+    """Make the provider that serves sessions until there is a global one."""
+    _state.private = provider = _new_provider(service_name)
+    _joined[provider] = _add_processor(provider, in_force, redact=_state.redact, is_ours=True)
+    return provider
+
+
+def _add_processor(
+    provider: Any,  # noqa: ANN401 - any provider of the SDK's kind
+    in_force: config.Settings,
+    *,
+    redact: bool | Redactor | None = None,
+    is_ours: bool = False,
+) -> SessionSpanProcessor:
     from agent_trace_otel.processor import SessionSpanProcessor
 
-    delivery = _delivery(provider, in_force)
-    _joined[provider] = added = SessionSpanProcessor(redact=_state.redact, delivery=delivery, settings=in_force)
+    delivery = _delivery(in_force, is_ours=is_ours)
+    added = SessionSpanProcessor(redact=redact, delivery=delivery, settings=in_force)
     provider.add_span_processor(added)
+    return added
 
 
 def _follow(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider with the SDK's interface
@@ -242,12 +300,13 @@ def _follow(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 -
     processor = _joined[provider]
     if processor.settings != in_force or processor.redact is not _state.redact:
         processor.shutdown()
-        processor.follow(in_force, redact=_state.redact, delivery=_delivery(provider, in_force))
+        delivery = _delivery(in_force, is_ours=provider is _state.private)
+        processor.follow(in_force, redact=_state.redact, delivery=delivery)
 
 
-def _delivery(provider: Any, in_force: config.Settings) -> SpanProcessor | None:  # noqa: ANN401 - as above
+def _delivery(in_force: config.Settings, *, is_ours: bool) -> SpanProcessor | None:
     """Return what sends, None to send nothing; a provider of the user's has its own way to OTEL_* endpoints."""
-    url = _own_url(in_force) or (_otel_url(in_force) if provider is _state.private else None)
+    url = _own_url(in_force) or (_otel_url(in_force) if is_ours else None)
     if url is None or not in_force.sending:
         return None
     try:

@@ -11,11 +11,14 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace as trace_api
 
 from agent_trace_otel import content, identity, pipeline, recording, semconv
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 
 class _Clock:
@@ -70,6 +73,14 @@ def log_file(event: str, path: str | os.PathLike[str]) -> None:
     _log(event, {semconv.MCP_RESOURCE_URI if "://" in where else semconv.FILE_PATH: where})
 
 
+def log_told(span: Span | None, name: str, attributes: Mapping[str, Any], at: int) -> None:
+    """Log what happened in another program's call, at ``at`` unix nanoseconds, on a span that is open."""
+    if span is None or not span.is_recording():
+        return
+    span.add_event(name, attributes, at)
+    recording.announce_event(span.get_span_context().span_id, name, attributes, at)
+
+
 def _log_text(event: str, text: str) -> None:
     _log(event, {semconv.TEXT: content.to_text(text) if pipeline.settings().capture_content else ""}, of_session=True)
 
@@ -86,6 +97,4 @@ def _log(name: str, attributes: Mapping[str, Any], *, of_session: bool = False) 
         if owner is None or owner.root is None:
             return
         span = owner.root
-    at = _clock.now()
-    span.add_event(name, attributes, at)
-    recording.announce_event(span.get_span_context().span_id, name, attributes, at)
+    log_told(span, name, attributes, _clock.now())

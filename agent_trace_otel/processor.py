@@ -230,9 +230,9 @@ class SessionSpanProcessor(SpanProcessor):
             self._write_opening(state, writer, span)
         if copy is not span and copy.events:
             self._write_points(state, writer, copy)
-        writer.span(encode_line(copy, encoded, is_bare=copy is span))
+        is_new = writer.span(encode_line(copy, encoded, is_bare=copy is span), state.span_id)
         self._write_closing(state, writer, copy, clean)
-        if self.delivery is not None:
+        if is_new and self.delivery is not None:
             self.delivery.on_end(copy)
         if self._sessions.keeps:
             self._write_kept(ids.trace_id)
@@ -257,10 +257,10 @@ class SessionSpanProcessor(SpanProcessor):
             return False
         end_ns, duration_ms = _duration(span)
         line, data = finished
-        state.writer.span(line)
+        is_new = state.writer.span(line, state.span_id)
         event_id = span_events.closing_id(state.span_id)
         state.writer.event("tool_result", end_ns, event_id, data, parent_id=state.span_id, duration_ms=duration_ms)
-        if self.delivery is not None:
+        if is_new and self.delivery is not None:
             self.delivery.on_end(span)
         return True
 

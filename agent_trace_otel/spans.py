@@ -1,4 +1,4 @@
-"""The only file that starts and ends spans: session, agent, turn, model call, tool call, and the events on them.
+"""What each kind of span is called and tells, from its start to its end: session, agent, turn, model and tool call.
 
 Comes in: what a capture path saw. Goes out: OpenTelemetry spans with the names and attributes of the GenAI semantic
 conventions (`semconv`); the processor does the rest. Functions that start return None when nothing is to be traced, and
@@ -7,7 +7,6 @@ every other function takes that None.
 
 from __future__ import annotations
 
-import contextvars
 import os
 import sys
 import traceback
@@ -17,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from agent_trace_otel import content, guard, identity, pipeline, process, semconv
+from agent_trace_otel import content, guard, identity, pipeline, process, semconv, span_start
 from agent_trace_otel.identity import Session
-from agent_trace_otel.ids import ids_of_next_span
+from agent_trace_otel.process import ProcessIdentity
+from agent_trace_otel.told import Told, link_to
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
 
 _MAX_STACK = 64 * 1024
 _open_sessions: dict[int, Session] = {}
@@ -35,42 +35,50 @@ _last_value_before: object = getattr(sys, "last_value", None)
 # -- sessions ----------------------------------------------------------------------------------------------------
 
 
-def start_session(opened: Session, *, run: int = 1, previous: tuple[str, str] | None = None) -> None:
+def start_session(  # noqa: PLR0913 - what is known of a run
+    opened: Session,
+    *,
+    run: int = 1,
+    previous: tuple[str, str] | None = None,
+    links: Sequence[Link] = (),
+    of: ProcessIdentity | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> None:
     """Start the session's span; afterwards ``opened.root`` is set, unless nothing is recorded.
 
     Args:
         opened: the session; its ``parent`` is the context it hangs under, None for a trace of its own.
         run: which process run of the session this is, from 1.
         previous: (trace id, span id) in hex of the run before; linked.
+        links: what else it follows from.
+        of: the process that the session is of, if it is another one's (``opened.is_reported``).
+        attributes: what else is known of the session.
     """
     tracer = pipeline.tracer(service_name=opened.name, needed=True)
     if tracer is None:
         return
-    key = str(run)
-    attributes: dict[str, Any] = {
+    begun: dict[str, Any] = {
         semconv.OPERATION_NAME: semconv.INVOKE_AGENT,
         semconv.SCOPE: semconv.SCOPE_SESSION,
         semconv.RUN: run,
         semconv.CONVERSATION_ID: opened.id,
         semconv.SESSION_ID: opened.id,
-        **_process_attributes(),
+        **({} if opened.is_reported else {semconv.PROCESS_COMMAND_ARGS: _command()}),
+        **_process_attributes(of or process.current()),
+        **(attributes or {}),
     }
     if opened.name:
-        attributes[semconv.AGENT_NAME] = opened.name
-    span_id = identity.derived_span_id(opened.id, "run", key)
-    attributes[semconv.KEY] = f"{span_id:016x}"
+        begun[semconv.AGENT_NAME] = opened.name
     parent = context_api.set_value(identity.SESSION_KEY, opened, opened.parent or context_api.Context())
     name = f"{semconv.INVOKE_AGENT} {opened.name}" if opened.name else semconv.INVOKE_AGENT
-    links = [_link_to(*previous)] if previous is not None else []
-    given = ids_of_next_span.set((identity.trace_id_of(opened.id), span_id))
-    try:
-        opened.root = tracer.start_span(
-            name, parent, SpanKind.INTERNAL, attributes, links=links, start_time=opened.started_ns
-        )
-    finally:
-        ids_of_next_span.reset(given)
-    _open_sessions[id(opened)] = opened
-    identity.open_in_process(opened)
+    followed = [*links, link_to(*previous)] if previous is not None else [*links]
+    key, trace_id = ("run", str(run)), identity.trace_id_of(opened.id)
+    opened.root = span_start.start_with_id(
+        tracer, name, parent, SpanKind.INTERNAL, begun, opened, key, trace_id, followed, opened.started_ns
+    )
+    if not opened.is_reported:
+        _open_sessions[id(opened)] = opened
+        identity.open_in_process(opened)
 
 
 def end_session(opened: Session, error: BaseException | None = None, exit_code: int | None = None) -> None:
@@ -93,65 +101,74 @@ def end_sessions_at_exit() -> None:
         guard.guarded("end a session at exit")(end_session)(opened, failure, None if failure is None else 1)
 
 
-def _process_attributes() -> dict[str, Any]:
-    identity = process.current()
+def _command() -> tuple[str, ...]:
+    return tuple(getattr(sys, "orig_argv", None) or sys.argv)
+
+
+def _process_attributes(of: ProcessIdentity) -> dict[str, Any]:
+    if not of.pid:
+        return {}
     return {
-        semconv.PROCESS_COMMAND_ARGS: tuple(getattr(sys, "orig_argv", None) or sys.argv),
-        semconv.PROCESS_PID: identity.pid,
-        semconv.PROCESS_START: identity.pid_start,
-        semconv.BOOT_ID: identity.boot_id,
-        semconv.HOST_NAME: identity.host,
+        semconv.PROCESS_PID: of.pid,
+        semconv.PROCESS_START: of.pid_start,
+        semconv.BOOT_ID: of.boot_id,
+        semconv.HOST_NAME: of.host,
     }
-
-
-def _link_to(trace_id: str, span_id: str) -> Link:
-    return Link(SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(0)))
 
 
 # -- agents, model calls, tool calls -----------------------------------------------------------------------------
 
 
-def start_agent(name: str, *, agent_id: str | None = None, given: object = None) -> Span | None:
+def start_agent(
+    name: str, *, agent_id: str | None = None, given: object = None, told: Told | None = None
+) -> Span | None:
     """Start the span of an agent or sub-agent: ``invoke_agent {name}``, INTERNAL.
 
     Args:
         name: the agent's name.
         agent_id: its id, where it has one.
         given: what it was asked, kept as gen_ai.input.messages.
+        told: when and where, if another program started it.
     """
     attributes: dict[str, Any] = {semconv.OPERATION_NAME: semconv.INVOKE_AGENT, semconv.AGENT_NAME: name}
     if agent_id:
         attributes[semconv.AGENT_ID] = agent_id
     if given is not None and pipeline.settings().capture_content:
         attributes[semconv.INPUT_MESSAGES] = messages_json("user", content.to_text(given))
-    return _start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes)
+    return span_start.start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes, told=told)
 
 
-def start_turn(name: str, prompt: str, *, key: str) -> Span | None:
+def start_turn(name: str, prompt: str, *, key: str, told: Told | None = None) -> Span | None:
     """Start the span of one turn, that is what one user prompt sets off: ``invoke_agent {name}``, INTERNAL.
 
     Args:
         name: the agent's name.
         prompt: what the user said.
         key: an id of the turn that is the same in every process that sees it, such as the client's prompt id.
+        told: when and where, if another program started it.
     """
     attributes: dict[str, Any] = {
         semconv.OPERATION_NAME: semconv.INVOKE_AGENT,
         semconv.AGENT_NAME: name,
         semconv.SCOPE: semconv.SCOPE_TURN,
     }
-    if pipeline.settings().capture_content:
+    if prompt and pipeline.settings().capture_content:
         attributes[semconv.INPUT_MESSAGES] = messages_json("user", content.to_text(prompt))
-    return _start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes, kind_and_key=("turn", key))
+    return span_start.start(
+        f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes, key=("turn", key), told=told
+    )
 
 
-def start_tool(name: str, arguments: object = None, *, call_id: str | None = None) -> Span | None:
+def start_tool(
+    name: str, arguments: object = None, *, call_id: str | None = None, told: Told | None = None
+) -> Span | None:
     """Start the span of a tool call: ``execute_tool {name}``, INTERNAL.
 
     Args:
         name: the tool's name.
         arguments: a mapping of argument names to values; any value is taken as it is.
         call_id: the id that the model gave the call.
+        told: when and where, if another program made the call.
     """
     if pipeline.tracer() is None:
         return None
@@ -164,7 +181,7 @@ def start_tool(name: str, arguments: object = None, *, call_id: str | None = Non
         attributes[semconv.TOOL_CALL_ID] = call_id
     if arguments is not None and pipeline.settings().capture_content:
         attributes[semconv.TOOL_CALL_ARGUMENTS] = content.to_json(arguments)
-    return _start(f"{semconv.EXECUTE_TOOL} {name}", SpanKind.INTERNAL, attributes)
+    return span_start.start(f"{semconv.EXECUTE_TOOL} {name}", SpanKind.INTERNAL, attributes, told=told)
 
 
 def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
@@ -175,6 +192,7 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
     messages: Sequence[Mapping[str, Any]] | None = None,
     system: Sequence[Mapping[str, Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    told: Told | None = None,
 ) -> Span | None:
     """Start the span of a model call: ``{operation} {model}``, CLIENT.
 
@@ -185,6 +203,7 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
         messages: the input, in the shape of gen_ai.input.messages.
         system: the instructions, in the shape of gen_ai.system_instructions.
         attributes: further gen_ai.request.* attributes.
+        told: when and where, if another program made the call.
     """
     begun: dict[str, Any] = {**(attributes or {}), semconv.OPERATION_NAME: operation}
     if provider:
@@ -196,7 +215,24 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
             begun[semconv.INPUT_MESSAGES] = content.to_json(messages)
         if system is not None:
             begun[semconv.SYSTEM_INSTRUCTIONS] = content.to_json(system)
-    return _start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun)
+    return span_start.start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun, told=told)
+
+
+def start_request(
+    method: str, target: str = "", *, is_servers: bool = False, attributes: Mapping[str, Any], told: Told
+) -> Span | None:
+    """Start the span of an MCP request: ``{method} {target}``, CLIENT (semantic conventions, MCP).
+
+    Args:
+        method: the JSON-RPC method, such as ``tools/call``.
+        target: the tool or prompt, where the method has one.
+        is_servers: the server sent it (sampling, elicitation, roots): the client answers, so the span is SERVER.
+        attributes: mcp.*, jsonrpc.* and gen_ai.* attributes, content as JSON text.
+        told: when and where.
+    """
+    begun: dict[str, Any] = {**attributes, semconv.MCP_METHOD_NAME: method}
+    kind = SpanKind.SERVER if is_servers else SpanKind.CLIENT
+    return span_start.start(f"{method} {target}" if target else method, kind, begun, told=told)
 
 
 def start_process(argv: Sequence[str], cwd: str, *, executable: str = "") -> Span | None:
@@ -216,7 +252,7 @@ def start_process(argv: Sequence[str], cwd: str, *, executable: str = "") -> Spa
         attributes[semconv.PROCESS_EXECUTABLE_PATH] = path
     if pipeline.settings().capture_content:
         attributes[semconv.PROCESS_COMMAND_ARGS] = tuple(argv)
-    return _start(name, SpanKind.CLIENT, attributes)
+    return span_start.start(name, SpanKind.CLIENT, attributes)
 
 
 def in_session() -> bool:
@@ -234,50 +270,6 @@ def environment_of(span: Span) -> dict[str, str]:
         return owner.environment()
     finally:
         context_api.detach(token)
-
-
-def _start(
-    name: str, kind: SpanKind, attributes: dict[str, Any], *, kind_and_key: tuple[str, str] | None = None
-) -> Span | None:
-    tracer = pipeline.tracer()
-    if tracer is None:
-        return None
-    ctx = context_api.get_current()
-    owner = identity.of_context(ctx)
-    if owner is None:
-        owner = identity.of_process()
-        if owner is not None:
-            has_parent = trace_api.get_current_span(ctx).get_span_context().is_valid
-            ctx = context_api.set_value(identity.SESSION_KEY, owner, ctx) if has_parent else owner.context(ctx)
-    if owner is not None:
-        attributes[semconv.CONVERSATION_ID] = attributes[semconv.SESSION_ID] = owner.id
-    elif pipeline.serves_only_sessions():
-        return None
-    if kind_and_key is None or owner is None:
-        if ids_of_next_span.get() is None:
-            return tracer.start_span(name, ctx, kind, attributes)
-        # a signal handler that came while a span with derived ids was about to start
-        return contextvars.copy_context().run(_start_with_random_ids, tracer, name, ctx, kind, attributes)
-    span_id = identity.derived_span_id(owner.id, *kind_and_key)
-    attributes[semconv.KEY] = f"{span_id:016x}"
-    links: list[Link] = []
-    trace_id = 0
-    if kind_and_key[0] == "turn" and pipeline.settings().trace_per == "turn":
-        links = [Link(trace_api.get_current_span(ctx).get_span_context())]
-        ctx = trace_api.set_span_in_context(
-            trace_api.INVALID_SPAN, context_api.set_value(identity.SESSION_KEY, owner, ctx)
-        )
-        trace_id = identity.derived_trace_id(owner.id, kind_and_key[1])
-    given = ids_of_next_span.set((trace_id, span_id))
-    try:
-        return tracer.start_span(name, ctx, kind, attributes, links=links)
-    finally:
-        ids_of_next_span.reset(given)
-
-
-def _start_with_random_ids(tracer: Tracer, name: str, ctx: Context, kind: SpanKind, attributes: dict[str, Any]) -> Span:
-    ids_of_next_span.set(None)
-    return tracer.start_span(name, ctx, kind, attributes)
 
 
 def context_of(span: Span) -> Context:
@@ -322,6 +314,13 @@ def end(  # noqa: PLR0913 - one argument a way to end
         description = outcome
         if error is not None:
             final[semconv.ERROR_TYPE], description = _record_exception(span, error)
+        elif message:
+            told_type = str(final.setdefault(semconv.ERROR_TYPE, outcome))
+            span.add_event(
+                semconv.EXCEPTION_EVENT,
+                {semconv.EXCEPTION_TYPE: told_type, semconv.EXCEPTION_MESSAGE: message},
+                end_ns,
+            )
         span.set_status(Status(StatusCode.ERROR, message or description))
     span.set_attributes(final)
     span.end(end_ns)

@@ -16,6 +16,7 @@ from agent_trace_otel.errors import StoreError
 from agent_trace_otel.store.events import SessionMeta, event_line
 from agent_trace_otel.store.folder import EVENTS, SessionFolder
 from agent_trace_otel.store.tally import Tally, tally
+from agent_trace_otel.store.written import Written, written_in
 
 _META_INTERVAL_NS = 1_000_000_000
 _LAST_META_WAIT = 1.0
@@ -55,6 +56,7 @@ class SessionWriter:
         "_lock",
         "_meta",
         "_next_meta_ns",
+        "_written",
         "begun",
         "lost",
         "session_id",
@@ -75,6 +77,19 @@ class SessionWriter:
         self._lock = threading.RLock()
         self._in_meta = False
         """Whether the thread that holds the lock is writing meta.json."""
+        self._written: Written | None = None
+        """Ids of the lines that are in the folder already, while a story is told anew."""
+
+    def skip_written(self) -> None:
+        """From now on write only lines that the folder has not: a process that was killed is being caught up with.
+
+        Spans and events have ids that follow from what they tell, so a story told anew repeats them.
+        """
+        self._written = written_in(self._folder.path)
+
+    def write_all(self) -> None:
+        """End what `skip_written` began."""
+        self._written = None
 
     def begin_if_new(self) -> bool:
         """Tell whether no process has written an event of the session yet; asks the disk once."""
@@ -104,6 +119,8 @@ class SessionWriter:
         duration_ms: float | None = None,
     ) -> None:
         """Write one event."""
+        if self._written is not None and event_id in self._written.events:
+            return
         line = event_line(
             event_type,
             time_ns / 1e9,
@@ -123,12 +140,15 @@ class SessionWriter:
             self._next_meta_ns = time_ns + _META_INTERVAL_NS
             self.write_meta(time_ns)
 
-    def span(self, line: bytes) -> None:
-        """Write one line of spans.jsonl."""
+    def span(self, line: bytes, span_id: str) -> bool:
+        """Write one line of spans.jsonl; False if the span was there already."""
+        if self._written is not None and span_id in self._written.spans:
+            return False
         try:
             self._folder.append_span(line)
         except (OSError, StoreError) as error:
             self._missed(error)
+        return True
 
     def end(self, time_ns: int) -> None:
         """Note that the session has ended, write meta.json for the last time and give the descriptors back."""

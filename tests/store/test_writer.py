@@ -178,7 +178,7 @@ def test_lines_that_cant_be_written_are_counted_and_told_once(tmp_path: Path, ca
     (tmp_path / "file").write_text("")
     guard.failures.clear()
     writer = begin(tmp_path / "file")
-    writer.span(b"{}\n")
+    writer.span(b"{}\n", "00")
     writer.end(START + 1)
     guard.failures.clear()
     assert writer.lost == 2
@@ -246,7 +246,7 @@ def test_descriptors_are_given_back_at_the_end(tmp_path: Path) -> None:
     before = open_descriptors()
     for number in range(50):
         writer = begin(tmp_path, f"s-{number}")
-        writer.span(b"{}\n")
+        writer.span(b"{}\n", "00")
         writer.end(START + 1)
     assert open_descriptors() <= before
 
