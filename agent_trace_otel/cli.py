@@ -76,6 +76,23 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from agent_trace_otel import doctor
+    from agent_trace_otel.replay.terminal import columns_of
+
+    sections = doctor.examine(arguments.trace_dir, os.environ, Path.cwd())
+    report = doctor.as_json(sections)
+    if arguments.json:
+        import json
+
+        _write(json.dumps(report, indent=2) + "\n")
+    else:
+        _write(doctor.as_text(sections, columns_of(sys.stdout)))
+    return 0 if report["ok"] else 1
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from agent_trace_otel.replay import listing, terminal
     from agent_trace_otel.store.reader import find_trace_dir
@@ -212,6 +229,24 @@ def _export_otlp(session: Session, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _record(arguments: argparse.Namespace) -> int:
+    from agent_trace_otel.capture.mcp import stdio
+    from agent_trace_otel.errors import UsageError
+
+    command = arguments.server[arguments.server[:1] == ["--"] :]
+    if not command:
+        msg = "record wants the server's command line: agent-trace record -- COMMAND..."
+        raise UsageError(msg)
+    stdio.record(
+        command,
+        name=arguments.name,
+        redact=arguments.redact,
+        trace_dir=arguments.trace_dir or "",
+        injects=arguments.inject_traceparent,
+        is_verbose=arguments.verbose,
+    )
+
+
 def _redact(arguments: argparse.Namespace) -> int:
     from agent_trace_otel import config
     from agent_trace_otel.replay.redaction import report
@@ -223,6 +258,57 @@ def _redact(arguments: argparse.Namespace) -> int:
             text = file.read().decode("utf-8", "replace")
     _write(report(text, config.load().redactor()))
     return 0
+
+
+def _record_http(arguments: argparse.Namespace) -> int:
+    from agent_trace_otel import options
+    from agent_trace_otel.capture.mcp import http
+
+    given = http.Options(
+        port=arguments.port,
+        bind=arguments.bind,
+        name=arguments.name,
+        redact=False if arguments.no_redact else None,
+        trace_dir=arguments.trace_dir or "",
+        headers=options.headers(arguments.header),
+        allow_hosts=arguments.allow_host,
+        allow_origins=arguments.allow_origin,
+        rewrites_oauth=arguments.rewrite_oauth,
+        injects_traceparent=arguments.inject_traceparent,
+    )
+    return http.record_http(arguments.url, given)
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    from agent_trace_otel import options
+    from agent_trace_otel.capture.hooks import setup
+    from agent_trace_otel.capture.hooks.agents import AGENTS
+    from agent_trace_otel.errors import UsageError
+
+    values = options.config_values(arguments)
+    if arguments.endpoint is not None:
+        from agent_trace_otel.delivery.otlp import traces_url
+
+        traces_url(arguments.endpoint)
+    request = setup.Request(AGENTS[arguments.agent], arguments.scope, portable=arguments.portable, values=values)
+    if arguments.remove:
+        if values:
+            msg = "--remove takes hooks out, and sets nothing"
+            raise UsageError(msg)
+        _write("".join(f"{line}\n" for line in setup.remove(request)))
+        return 0
+    _write("".join(f"{line}\n" for line in setup.write(request)) if arguments.write else setup.shown(request))
+    sys.stdout.flush()
+    for note in setup.notes(request, writes=arguments.write):
+        _say(note)
+    return 0
+
+
+def _hook(arguments: argparse.Namespace) -> int:
+    if arguments.trace_dir:
+        os.environ["AGENT_TRACE_DIR"] = os.path.abspath(arguments.trace_dir)
+    # begun anew, with `hook` as the first word: the client reads the environment that its process was given
+    os.execv(sys.executable, [sys.executable, "-m", "agent_trace_otel", "hook", *arguments.words])  # noqa: S606 - ourselves
 
 
 def _session(arguments: argparse.Namespace) -> Session:
@@ -271,10 +357,15 @@ def _fail(message: str, code: int) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
+    "doctor": _doctor,
     "export": _export,
+    "hook": _hook,
     "inspect": _inspect,
     "list": _list,
+    "record-http": _record_http,
+    "record": _record,
     "redact": _redact,
     "replay": _replay,
+    "setup": _setup,
     "stats": _stats,
 }

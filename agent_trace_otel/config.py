@@ -51,6 +51,8 @@ class Settings:
     """The full URL that the standard OTEL_EXPORTER_OTLP_* variables name."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """AGENT_TRACE_OTLP_HEADERS, ``k=v,k2=v2`` as in OTEL_EXPORTER_OTLP_HEADERS."""
+    service_name: str | None = None
+    """AGENT_TRACE_SERVICE_NAME: the resource's service.name, for programs that OTEL_SERVICE_NAME does not reach."""
     max_value_bytes: int = 16 * 1024
     """AGENT_TRACE_MAX_VALUE: a longer value is cut in events.ndjson, whole in spans.jsonl."""
     exit_timeout: float = 2.0
@@ -135,7 +137,9 @@ def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
         return {"capture_content": False}
     otlp = table.get("otlp", {})
     values: dict[str, Any] = {
-        name: table[name] for name in ("trace_dir", "redact", "capture_content", "trace_per") if name in table
+        name: table[name]
+        for name in ("trace_dir", "redact", "capture_content", "trace_per", "service_name")
+        if name in table
     }
     if isinstance(otlp, dict):
         values.update({name: otlp[name] for name in ("endpoint", "headers") if name in otlp})
@@ -240,6 +244,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "AGENT_TRACE_TRACE_PER": ("trace_per", _trace_per),
     "AGENT_TRACE_OTLP_ENDPOINT": ("endpoint", str),
     "AGENT_TRACE_OTLP_HEADERS": ("headers", parse_headers),
+    "AGENT_TRACE_SERVICE_NAME": ("service_name", str),
     "AGENT_TRACE_MAX_VALUE": ("max_value_bytes", lambda text: int(_number(text))),
     "AGENT_TRACE_EXIT_TIMEOUT": ("exit_timeout", _number),
 }

@@ -4,6 +4,7 @@
     ├── UsageError            an argument or setting makes no sense
     ├── SessionNotFoundError  no session, or more than one, answers to an id
     ├── StoreError            a trace directory can't be read or written
+    ├── SettingsError         an agent's settings, or our config file, can't be read or changed
     └── DeliveryError         a back end did not take what it was sent
 
 The CLI prints ``str(error)`` on one line and exits with ``error.exit_code``.
@@ -30,6 +31,10 @@ class SessionNotFoundError(AgentTraceError):
 
 class StoreError(AgentTraceError):
     """A trace directory or session folder can't be read or written."""
+
+
+class SettingsError(AgentTraceError):
+    """A coding agent's settings file, or our own config file, can't be read or changed as asked."""
 
 
 class DeliveryError(AgentTraceError):

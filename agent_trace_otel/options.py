@@ -6,6 +6,7 @@ Comes in: argv. Goes out: an argparse Namespace, a Selection, a pace, headers. C
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 
 from agent_trace_otel.errors import UsageError
@@ -106,6 +107,21 @@ def headers(given: list[str]) -> Mapping[str, str]:
     return found
 
 
+def config_values(values: argparse.Namespace) -> dict[tuple[str, ...], str | bool | Mapping[str, str]]:
+    """Return what `setup` writes into the config file: (key,) or (table, key) -> value.
+
+    Raises:
+        UsageError: a header is not of the form "Name: value".
+    """
+    found: dict[tuple[str, ...], str | bool | Mapping[str, str] | None] = {
+        ("redact",): values.redact,
+        ("service_name",): values.service_name,
+        ("otlp", "endpoint"): values.endpoint,
+        ("otlp", "headers"): headers(values.header) or None,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def refuse(values: argparse.Namespace, names: tuple[str, ...], why: str) -> None:
     """Say no to options that would do nothing.
 
@@ -141,6 +157,10 @@ class _Version(argparse.Action):
 def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("--full", action="store_true", help="cut nothing: whole arguments, results and responses")
     command.add_argument("--no-color", action="store_true", help="plain text; NO_COLOR does the same")
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _list(command: argparse.ArgumentParser) -> None:
@@ -189,16 +209,75 @@ def _positive(option: str, text: str, unit: str) -> float:
     return number
 
 
+def _setup(command: argparse.ArgumentParser) -> None:
+    from agent_trace_otel.capture.hooks.agents import AGENTS
+
+    first = next(iter(AGENTS))
+    command.add_argument("agent", metavar="AGENT", nargs="?", choices=AGENTS, default=first, help=", ".join(AGENTS))
+    scope = command.add_mutually_exclusive_group()
+    choice = functools.partial(scope.add_argument, dest="scope", action="store_const", default="project")
+    choice("--global", const="user", help="your own settings, for every project (default: those of this project)")
+    choice("--local", const="local", help="your own settings in this project")
+    command.add_argument("--write", action="store_true", help="merge the hooks into the settings file, with a backup")
+    command.add_argument("--remove", action="store_true", help="take our hooks out of the settings file again")
+    command.add_argument("--portable", action="store_true", help="register agent-trace by name, not by its place")
+    command.add_argument("--endpoint", metavar="URL", help="send spans there as well, such as http://localhost:4318")
+    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="send it to the endpoint")
+    command.add_argument("--service-name", metavar="NAME", help="service.name of the spans")
+    redact = command.add_mutually_exclusive_group()
+    redact.add_argument("--redact", action="store_true", default=None, help="withhold secrets (the default)")
+    redact.add_argument("--no-redact", dest="redact", action="store_false", help="store and send secrets as they are")
+
+
+def _hook(command: argparse.ArgumentParser) -> None:
+    command.add_argument("words", metavar="EVENT", nargs="*", help="such as PreToolUse; its payload is on stdin")
+
+
+def _record_http(command: argparse.ArgumentParser) -> None:
+    command.add_argument("url", metavar="URL", help="the server's, such as https://example.com/mcp")
+    command.add_argument("--port", type=int, default=3100, help="port to listen on, 0 for any (default: 3100)")
+    command.add_argument("--bind", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    command.add_argument("--name", metavar="N", default="", help="the session's name (default: the server's host)")
+    command.add_argument("--no-redact", action="store_true", help="store and send secrets as they are")
+    repeated = functools.partial(command.add_argument, action="append", default=[])
+    repeated("--header", metavar='"K: V"', help="send it to the server; never recorded")
+    repeated("--allow-host", metavar="H", help="answer to this Host too; without it only to this machine's own names")
+    repeated("--allow-origin", metavar="O", help="let pages of this origin in, such as https://app.example")
+    command.add_argument("--inject-traceparent", action="store_true", help="join traces: put traceparent into requests")
+    command.add_argument("--rewrite-oauth", action="store_true", help="let OAuth clients take the proxy for the server")
+
+
+def _record(command: argparse.ArgumentParser) -> None:
+    _recorded_session(command)
+    command.add_argument(
+        "--inject-traceparent", action="store_true", help="join traces: put a trace context into each request's _meta"
+    )
+    command.add_argument("-v", "--verbose", action="store_true", help="say on stderr what becomes of the recording")
+    command.add_argument("server", metavar="COMMAND", nargs=argparse.REMAINDER, help="the server's command line")
+
+
+def _recorded_session(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--name", metavar="N", default="", help="the session's name (default: the server's)")
+    command.add_argument(
+        "--no-redact", dest="redact", action="store_false", default=None, help="store and send secrets as they are"
+    )
+
+
 def _redact(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help="text, JSON or JSON lines; - reads standard input")
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("record an offline agent into the trace directory and replay it", _demo),
+    "doctor": ("show what is configured, what is recorded, and what is wrong", _doctor),
     "list": ("list the sessions, newest first", _list),
     "replay": ("show a session as it happened", _replay),
     "stats": ("count a session: calls, errors, latencies and tokens per tool and model", _stats),
     "inspect": ("show a session whole, as one JSON document", _session),
     "export": ("turn a session into another format, or send it to a back end", _export),
+    "setup": ("print the hook settings of a coding agent, or merge them into its settings file", _setup),
+    "hook": ("handle one hook event of a coding agent (what setup registers)", _hook),
+    "record-http": ("record what is said to an MCP server over HTTP: clients speak to a port here", _record_http),
+    "record": ("run an MCP server over stdio and record what passes: record -- COMMAND...", _record),
     "redact": ("tell what redaction would withhold from a file, and why", _redact),
 }

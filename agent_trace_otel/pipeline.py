@@ -145,7 +145,7 @@ def configure(  # noqa: PLR0913 - one argument a setting
         _state.settings, _state.redact = in_force, redact
         provider = _global_provider() or _state.private
         if provider is None:
-            provider = _new_private(in_force, service_name)
+            provider = _new_private(in_force, service_name or in_force.service_name)
         elif provider in _joined:
             _follow(provider, in_force)
         else:
@@ -200,7 +200,7 @@ def _choose_tracer(service_name: str | None, *, needed: bool) -> Tracer | None:
     if _state.private is None:
         if not needed and not _joins_parent_process():
             return None
-        _new_private(settings(), service_name)
+        _new_private(settings(), settings().service_name or service_name)
     return _bind(_state.private)
 
 

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
 from agent_trace_otel import config, guard, identity, recording, semconv
-from agent_trace_otel.open_span import OpenSpan, is_of_ours
+from agent_trace_otel.open_span import OpenSpan, is_of_ours, is_told_by_sender
 from agent_trace_otel.plain_tools import PlainCall, PlainToolCalls
 from agent_trace_otel.redact import Redactor
 from agent_trace_otel.span_copy import Cleaner, attributes_of
@@ -185,13 +185,15 @@ class SessionSpanProcessor(SpanProcessor):
             state.cleaner = parent.cleaner if parent is not None else by_default
         _read_opening(state, raw)
         if parent is None or parent.writer is not state.writer:  # an outer session's calls don't tell this one's
-            state.agent, state.in_model, state.in_tool = "", kind == "model", kind == "tool"
-            state.muted = False
+            # the call of a sub-agent whose own span has ended, or was another process's
+            state.agent = str(state.clean.get(semconv.AGENT_NAME, "")) if kind == "model" and is_of_ours(span) else ""
+            state.in_model, state.in_tool = kind == "model", kind == "tool"
+            state.muted = is_told_by_sender(span, explicit)
         else:
             state.agent = parent.agent
             state.in_model = parent.in_model or kind == "model"
             state.in_tool = parent.in_tool or kind == "tool"
-            state.muted = _is_told_by(parent, kind, raw)
+            state.muted = _is_told_by(parent, kind, raw) or kind == parent.kind == "resource"
         if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
             state.agent = str(state.clean.get(semconv.AGENT_NAME, ""))
         state.opened = state.inherited = False

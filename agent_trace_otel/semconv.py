@@ -57,7 +57,13 @@ TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
 
 # mcp
 MCP_METHOD_NAME: Final = "mcp.method.name"
+MCP_PROTOCOL_VERSION: Final = "mcp.protocol.version"
 MCP_RESOURCE_URI: Final = "mcp.resource.uri"
+MCP_SESSION_ID: Final = "mcp.session.id"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+JSONRPC_REQUEST_ID: Final = "jsonrpc.request.id"
+JSONRPC_PROTOCOL_VERSION: Final = "jsonrpc.protocol.version"
+RPC_RESPONSE_STATUS_CODE: Final = "rpc.response.status_code"
 
 # core conventions
 ERROR_TYPE: Final = "error.type"
@@ -67,14 +73,22 @@ EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 FILE_PATH: Final = "file.path"
 HOST_NAME: Final = "host.name"
+NETWORK_PROTOCOL_NAME: Final = "network.protocol.name"
+NETWORK_PROTOCOL_VERSION: Final = "network.protocol.version"
+NETWORK_TRANSPORT: Final = "network.transport"
 PROCESS_COMMAND_ARGS: Final = "process.command_args"
 PROCESS_EXECUTABLE_NAME: Final = "process.executable.name"
 PROCESS_EXECUTABLE_PATH: Final = "process.executable.path"
 PROCESS_EXIT_CODE: Final = "process.exit.code"
 PROCESS_PID: Final = "process.pid"
 PROCESS_WORKING_DIRECTORY: Final = "process.working_directory"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
 SERVICE_NAME: Final = "service.name"
 SESSION_ID: Final = "session.id"
+
+# Claude Code's own telemetry, so that its spans and ours meet
+PROMPT_ID: Final = "prompt.id"
 
 # operations (values of gen_ai.operation.name)
 CHAT: Final = "chat"
@@ -102,14 +116,50 @@ ASSISTANT_RESPONSE_EVENT: Final = "agent_trace.assistant_response"
 FILE_READ_EVENT: Final = "agent_trace.file_read"
 FILE_WRITE_EVENT: Final = "agent_trace.file_write"
 TEXT: Final = "agent_trace.text"
+MCP_PARAMS: Final = "agent_trace.mcp.params"
+MCP_RESULT: Final = "agent_trace.mcp.result"
+MCP_NOTIFICATION_EVENT: Final = "agent_trace.mcp.notification"
+MCP_CLIENT_INFO: Final = "agent_trace.mcp.client_info"
+MCP_SERVER_INFO: Final = "agent_trace.mcp.server_info"
+MCP_LOST_COPIES: Final = "agent_trace.mcp.lost_copies"
+MCP_UNREADABLE: Final = "agent_trace.mcp.unreadable"
+MCP_UNMATCHED: Final = "agent_trace.mcp.unmatched"
+PROMPT_SOURCE: Final = "agent_trace.prompt.source"
+PERMISSION_REQUEST_EVENT: Final = "agent_trace.permission_request"
+COMPACTION_EVENT: Final = "agent_trace.compaction"
+HOOK_EVENT: Final = "agent_trace.hook"
+HOOK_NAME: Final = "agent_trace.hook.name"
+DETAIL: Final = "agent_trace.detail"
+START_SOURCE: Final = "agent_trace.session.source"
+END_REASON: Final = "agent_trace.session.end_reason"
+SESSION_COST: Final = "agent_trace.session.cost_usd"
+COST: Final = "agent_trace.cost_usd"
+ATTEMPTS: Final = "agent_trace.attempts"
+REQUEST_ID: Final = "agent_trace.request.id"
+LINES_READ: Final = "agent_trace.lines.read"
+LINES_ADDED: Final = "agent_trace.lines.added"
+LINES_REMOVED: Final = "agent_trace.lines.removed"
+MCP_SERVER: Final = "agent_trace.mcp.server"
+MCP_TOOL: Final = "agent_trace.mcp.tool"
 
 SCOPE_SESSION: Final = "session"
 SCOPE_TURN: Final = "turn"
+
+# values of error.type that are no exception and no code (semantic conventions, MCP)
+TOOL_ERROR: Final = "tool_error"
+TIMEOUT_ERROR: Final = "timeout"
 
 # outcomes (values of agent_trace.outcome) and which of them set status ERROR
 OUTCOME_OK: Final = "ok"
 OUTCOME_ERROR: Final = "error"
 OUTCOME_ABANDONED: Final = "abandoned"
+OUTCOME_BLOCKED: Final = "blocked"
+OUTCOME_DENIED: Final = "denied"
 OUTCOME_INTERRUPTED: Final = "interrupted"
+OUTCOME_INVALID: Final = "invalid"
 OUTCOME_LOST: Final = "lost"
-FAILED_OUTCOMES: Final = frozenset({OUTCOME_ERROR, "denied", "blocked", "invalid", "unknown_tool", OUTCOME_LOST})
+OUTCOME_UNKNOWN: Final = "unknown"
+OUTCOME_UNKNOWN_TOOL: Final = "unknown_tool"
+FAILED_OUTCOMES: Final = frozenset(
+    {OUTCOME_ERROR, OUTCOME_DENIED, OUTCOME_BLOCKED, OUTCOME_INVALID, OUTCOME_UNKNOWN_TOOL, OUTCOME_LOST}
+)

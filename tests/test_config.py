@@ -76,6 +76,13 @@ headers = { x-key = "file" }
     assert given.capture_content is True
 
 
+def test_service_name_of_file_and_environment(home: dict[str, str]) -> None:
+    assert config.load(home).service_name is None
+    write_config(home, 'service_name = "of-file"')
+    assert config.load(home).service_name == "of-file"
+    assert config.load(home | {"AGENT_TRACE_SERVICE_NAME": "of-env"}).service_name == "of-env"
+
+
 @pytest.mark.parametrize("value", ["0", "false", "No", " off "])
 def test_ways_to_say_no(home: dict[str, str], value: str) -> None:
     assert config.load(home | {"AGENT_TRACE_REDACT": value}).redact is False

@@ -66,11 +66,17 @@ OPENING_ATTRIBUTES: Mapping[Kind, tuple[str, ...]] = {
     ),
     "agent": (semconv.AGENT_NAME,),
     "tool": (semconv.TOOL_NAME, semconv.TOOL_CALL_ARGUMENTS),
-    "model": (semconv.OPERATION_NAME, semconv.MCP_METHOD_NAME, semconv.REQUEST_MODEL, semconv.INPUT_MESSAGES),
+    "model": (
+        semconv.OPERATION_NAME,
+        semconv.MCP_METHOD_NAME,
+        semconv.REQUEST_MODEL,
+        semconv.INPUT_MESSAGES,
+        semconv.AGENT_NAME,
+    ),
     "resource": (semconv.MCP_RESOURCE_URI,),
     "generic": (),
 }
-"""What `opening` reads, by kind."""
+"""What `opening` reads, by kind; and whose call it is."""
 
 
 def opening(
@@ -190,7 +196,11 @@ def point(name: str, attributes: Attributes, limit: int) -> tuple[str, dict[str,
     """Return (event type, data without its tail) of a span event, None for one that has no line."""
     get = attributes.get
     if name == semconv.USER_PROMPT_EVENT:
-        return "user_prompt", {"prompt": cut_text(str(get(semconv.TEXT, "")), limit)}
+        source = get(semconv.PROMPT_SOURCE)
+        return "user_prompt", {
+            "prompt": cut_text(str(get(semconv.TEXT, "")), limit),
+            "source": None if source is None else str(source),
+        }
     if name == semconv.ASSISTANT_RESPONSE_EVENT:
         return "assistant_response", {"text": cut_text(str(get(semconv.TEXT, "")), limit)}
     if name == semconv.DECISION_EVENT:

@@ -17,6 +17,7 @@ sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
 
 import bench_redact
 import decorated_calls
+import hooks
 import reading
 import startup
 from results import Measure, Row, SkippedError, document, table
@@ -25,6 +26,8 @@ MEASURES: dict[str, Measure] = {
     "calls": decorated_calls.sync_calls,
     "calls-async": decorated_calls.async_calls,
     "calls-threads": decorated_calls.calls_in_threads,
+    "hook": hooks.with_recorder,
+    "hook-first": hooks.without_recorder,
     "redact": bench_redact.redacting,
     "import": startup.importing,
     "install": startup.installing,
