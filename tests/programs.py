@@ -74,9 +74,9 @@ def finish(process: subprocess.Popen[str], directory: Path, began: float | None 
     return Ran(process.returncode, out, err, time.monotonic() - began, Recorded(directory / "traces"))
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
+def wait_for(condition: Callable[[], bool], what: str, *, seconds: float = 30.0) -> None:
     """Wait until something is so; fail after a time that no slow machine takes."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.01)

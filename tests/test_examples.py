@@ -23,6 +23,7 @@ STORIES = {
         "session_end",
     ],
     "async_agent.py": ["session_start", "user_prompt", "tool_call", "error", "llm_response", "assistant_response"],
+    "mcp_agent.py": ["session_start", "user_prompt", "file_read", "tool_call", "tool_result", "session_end"],
     "own_provider.py": ["session_start", "tool_call", "tool_result"],
     "trace_subprocesses.py": ["session_start", "tool_call", "tool_result", "session_end"],
 }

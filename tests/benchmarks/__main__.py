@@ -18,6 +18,7 @@ sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
 import bench_redact
 import decorated_calls
 import hooks
+import mcp_http
 import reading
 import startup
 from results import Measure, Row, SkippedError, document, table
@@ -28,6 +29,8 @@ MEASURES: dict[str, Measure] = {
     "calls-threads": decorated_calls.calls_in_threads,
     "hook": hooks.with_recorder,
     "hook-first": hooks.without_recorder,
+    "mcp_http": mcp_http.round_trips,
+    "mcp_http_body": mcp_http.long_body,
     "redact": bench_redact.redacting,
     "import": startup.importing,
     "install": startup.installing,

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of child processes."""
+"""Fixtures of the tests of child processes and of MCP."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def instrumented() -> Iterator[None]:
     """Trace child processes during the test; nothing of ours may fail meanwhile."""
     guard.failures.clear()
     at.instrument("subprocesses")
+    yield
+    assert guard.failures == {}
+    at.uninstrument()
+
+
+@pytest.fixture
+def traced_mcp() -> Iterator[None]:
+    """Trace MCP during the test; nothing of ours may fail meanwhile."""
+    guard.failures.clear()
+    at.instrument("mcp")
     yield
     assert guard.failures == {}
     at.uninstrument()

@@ -2,10 +2,10 @@
 
 Codex 0.169.0 sends nearly Claude Code's payloads (its binary holds their schemas); seen beside them with the real
 client: the turn is ``turn_id``; a tool that fails gets no PostToolUse, a shell command always gets one, with its output
-alone, so that its exit code is unknown here; what a patch prints begins with "Exit code: "; a sub-agent has turns of
-its own and a UserPromptSubmit, its id is in what spawn_agent returns.
+alone, so that its exit code is unknown here (`codex_rollout` looks it up); what a patch prints begins with "Exit code:
+"; a sub-agent has turns of its own and a UserPromptSubmit, its id is in what spawn_agent returns.
 
-Called through `dialects`. Pure.
+Called through `codex_rollout`. Pure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from agent_trace_otel.capture.hooks.shapes import (
 PATCH: Final = "apply_patch"
 SPAWN: Final = "spawn_agent"
 _KINDS: Final = {PATCH: EDIT, SPAWN: AGENT}
-_EXIT_HEADER: Final = re.compile(r"Exit code: (-?\d{1,10})\nWall time: [^\n]*\n(?:Total output lines: \d+\n)?Output:\n?")
+_EXIT_HEADER: Final = re.compile(
+    r"Exit code: (-?\d{1,10})\nWall time: [^\n]*\n(?:Total output lines: \d+\n)?Output:\n?"
+)
 _PATCHED_FILE: Final = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.MULTILINE)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent_trace_otel import semconv
-from agent_trace_otel.capture.hooks import codex, copilot, cursor, gemini
+from agent_trace_otel.capture.hooks import codex_rollout, copilot, cursor, gemini
 from agent_trace_otel.capture.hooks.shapes import Adapter, Payload, Shape
 
 
@@ -37,8 +37,7 @@ CLAUDE_CODE: Final = Dialect("claude-code", _as_it_is, provider="anthropic", una
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "claude-code": CLAUDE_CODE,
-    # Only a tool that went well, or a command that ended, has a PostToolUse: a refused one is asked for before.
-    "codex": Dialect("codex", codex.claude_shape, unanswered=semconv.OUTCOME_ERROR),
+    "codex": Dialect("codex", codex_rollout.claude_shape),
     # What fails is told, what is refused is not.
     "copilot": Dialect("copilot", copilot.claude_shape, unanswered=semconv.OUTCOME_DENIED),
     "gemini": Dialect("gemini-cli", gemini.claude_shape, provider="gcp.gen_ai"),

@@ -176,6 +176,7 @@ class HookSession:
             self._want_run()
         elif self._is_of_next_run(event):
             self._held.append(event)
+            self._machine.make_room(event.at)
             self._make_room()
         else:
             self._tell(event, self._machine, self._run)
@@ -256,6 +257,8 @@ class HookSession:
         held, self._held = self._held, []
         for event in held:
             self._hear(event)
+        facts, self._carried.facts = self._carried.facts, []
+        self._run.take(self._machine.learn(facts))
 
     def _end_if_over(self) -> None:
         if self._machine is not None and self._machine.is_over:

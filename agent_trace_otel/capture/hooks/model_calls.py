@@ -1,16 +1,47 @@
-"""A model call that a transcript tells -> the two steps of its span.
+"""The model calls that a transcript tells -> the two steps of each one's span.
 
-Comes in: a call fact of `transcript_facts` and the span it hangs under. Goes out: a Begin and an End. Called by
-`claude_code`.
+Comes in: call facts of `transcript_facts`. Goes out: a Begin and an End for each. Pure; part of `claude_code`. A call
+whose turn or sub-agent no hook has told of yet is held until one does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from agent_trace_otel import content, prices, semconv
-from agent_trace_otel.capture.hooks.steps import Begin, End, Ref
+from agent_trace_otel.capture.hooks.steps import RUN, Begin, End, Ref, Step
+
+_MAX_HELD: Final = 2048
+
+Place = tuple[Ref, Mapping[str, Any]]
+"""What a call hangs under, and attributes that name the sub-agent whose call it is."""
+
+
+class ModelCalls:
+    """The model calls of a session, told once it is known where they belong."""
+
+    def __init__(self) -> None:
+        self.last_said = ""
+        """The last answer in the main conversation."""
+        self._held: list[Mapping[str, Any]] = []
+
+    def take(
+        self, call: Mapping[str, Any], place_of: Callable[[Mapping[str, Any]], Place | None], provider: str | None
+    ) -> list[Step]:
+        """Tell a call; one that has no place yet is held."""
+        place = place_of(call)
+        if not call.get("agent_id"):
+            self.last_said = text_of(call)
+        if place is not None:
+            return [*steps_of(call, *place, provider)]
+        self._held.append(call)
+        return [*steps_of(self._held.pop(0), RUN, {}, provider)] if len(self._held) > _MAX_HELD else []
+
+    def place(self, place_of: Callable[[Mapping[str, Any]], Place | None], provider: str | None) -> list[Step]:
+        """Tell those of the held calls that have a place now."""
+        held, self._held = self._held, []
+        return [step for call in held for step in self.take(call, place_of, provider)]
 
 
 def steps_of(

@@ -151,7 +151,7 @@ class ReportedRun:
         span_id = identity.derived_span_id(self.session.id, ref.kind, ref.key)
         return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(run.trace_flags))
 
-    _ACTIONS: ClassVar[Mapping[type, Callable[[ReportedRun, Any], None]]] = {
+    _ACTIONS: ClassVar[Mapping[type, Callable[..., None]]] = {
         Begin: _begin,
         End: _end,
         Point: _point,

@@ -33,6 +33,8 @@ class SessionsWorker:
         self._sessions: dict[SessionKey, HookSession] = {}
         self._positions: dict[SessionKey, int] = {}
         """The offset of the last entry that was taken of each."""
+        self._replayed: dict[SessionKey, int] = {}
+        """Up to where a journal was replayed that somebody has looked into: what is on the queue may be among that."""
         self._due: dict[SessionKey, float] = {}
         self._pipelines: OrderedDict[str, SeparatePipeline] = OrderedDict()
         self._cold = list(reversed(journals.keys()))
@@ -46,6 +48,8 @@ class SessionsWorker:
         """Take the next entry, whose line begins at ``offset`` of its journal."""
         if key.session_id == UNKNOWN_SESSION:
             self._journals.remove(key)  # nothing in it can be told; the recorder has counted it
+            return
+        if offset < self._replayed.get(key, 0):
             return
         session = self._sessions.get(key) or self._wake(key, offset)
         self._positions[key] = offset
@@ -126,7 +130,7 @@ class SessionsWorker:
                 self._journals.remove(key)
         else:
             self._wake(key, size)
-            self._positions[key] = size
+            self._positions[key] = self._replayed[key] = size
             self._due[key] = 0.0
 
     def _is_alone(self, key: SessionKey) -> bool:
@@ -148,6 +152,7 @@ class SessionsWorker:
             return NEVER
         del self._sessions[key], self._due[key]
         self._positions.pop(key, None)
+        self._replayed.pop(key, None)
         return None
 
     def _remember(self, key: SessionKey, client: int) -> None:

@@ -96,8 +96,8 @@ class SubAgents:
 
     def at(self, agent_id: str, at: int) -> SubAgent | None:
         """Return a sub-agent as it was at work at some time."""
-        agents = self._agents.get(agent_id) or [None]
-        return next((agent for agent in reversed(agents) if agent is not None and agent.began <= at), agents[0])
+        agents = self._agents.get(agent_id, [])
+        return next((agent for agent in reversed(agents) if agent.began <= at), agents[0] if agents else None)
 
     def started_by(self, payload: Mapping[str, Any]) -> SubAgent | None:
         """Note the agent id that a call's result names; return that sub-agent if it waited for this."""

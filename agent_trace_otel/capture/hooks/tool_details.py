@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from agent_trace_otel import semconv
+from agent_trace_otel.model_io.fields import count_field, field, members, text_field
 
 Attributes = dict[str, Any]
 
@@ -47,9 +48,10 @@ def of_failure(tool: str, error: str) -> Attributes:
 
 def shown(response: object) -> object:
     """Return a result without the member that holds the whole file as it was before, at each edit anew."""
-    if isinstance(response, Mapping) and isinstance(whole := cast("Mapping[str, Any]", response).get(_WHOLE), str):
-        return {**cast("Mapping[str, Any]", response), _WHOLE: f"[left out: {len(whole)} characters]"}
-    return cast("object", response)
+    whole = text_field(response, _WHOLE)
+    if not whole or not isinstance(response, Mapping):
+        return response  # pyright: ignore[reportUnknownVariableType] - any JSON value
+    return {**cast("Mapping[str, Any]", response), _WHOLE: f"[left out: {len(whole)} characters]"}
 
 
 def _program(command: object) -> str:
@@ -60,25 +62,19 @@ def _program(command: object) -> str:
 
 
 def _of_read(response: Mapping[str, Any]) -> Attributes:
-    file = response.get("file")
-    lines = cast("Mapping[str, Any]", file).get("numLines") if isinstance(file, Mapping) else None
-    return {semconv.LINES_READ: lines} if isinstance(lines, int) else {}
+    lines = count_field(field(response, "file"), "numLines")
+    return {semconv.LINES_READ: lines} if lines is not None else {}
 
 
 def _of_change(response: Mapping[str, Any]) -> Attributes:
     """Count the lines of the patch; a new file has none, so its content is counted."""
     if response.get("type") == "create" and isinstance(response.get("content"), str):
         return {semconv.LINES_ADDED: len(str(response["content"]).splitlines()), semconv.LINES_REMOVED: 0}
-    hunks = response.get("structuredPatch")
-    if not isinstance(hunks, list):
+    if not isinstance(response.get("structuredPatch"), list):
         return {}
-    signs = [str(line)[:1] for hunk in cast("list[Any]", hunks) for line in _lines_of(hunk)]
+    hunks = members(response["structuredPatch"])
+    signs = [str(line)[:1] for hunk in hunks for line in members(field(hunk, "lines"))]
     return {semconv.LINES_ADDED: signs.count("+"), semconv.LINES_REMOVED: signs.count("-")}
-
-
-def _lines_of(hunk: object) -> list[Any]:
-    lines = cast("Mapping[str, Any]", hunk).get("lines") if isinstance(hunk, Mapping) else None
-    return cast("list[Any]", lines) if isinstance(lines, list) else []
 
 
 def _of_shell(response: Mapping[str, Any]) -> Attributes:

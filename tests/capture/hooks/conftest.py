@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from recordings import Clients
 
 from agent_trace_otel import process
 from agent_trace_otel.capture.hooks import hook_session, transcripts
@@ -16,17 +17,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook_session, "_FIRST_EVENT_SECONDS", 0.0)
     monkeypatch.setattr(hook_session, "_SWEEP_SECONDS", 0.0)
     monkeypatch.setattr(transcripts, "_NOTE_SECONDS", 0.0)
-
-
-class Clients:
-    """The client processes of recordings."""
-
-    def __init__(self) -> None:
-        self.are_alive = True
-
-    def start_of(self, pid: int) -> str | None:
-        """Stand in for `process.start_of`."""
-        return f"start-of-{pid}" if self.are_alive else None
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from other_agents import Shape, golden, recordings, shapes, story
+from other_agents import Shape, golden, payloads, recordings, shapes, story
 
 from agent_trace_otel.capture.hooks.codex import claude_shape
 
@@ -25,7 +25,8 @@ def test_every_event_of_a_turn_has_its_prompt() -> None:
         shape for shape in shapes("codex", "works") if shape["hook_event_name"] not in ("SessionStart", "SessionEnd")
     ]
     assert len(told) == 4
-    assert {shape["prompt_id"] for shape in told} == {"01a206d0-9d8b-7ed3-84ff-761169faaf91"}
+    turns = {payload["turn_id"] for _, payload in payloads("codex", "works") if "turn_id" in payload}
+    assert {shape["prompt_id"] for shape in told} == turns
     assert {shape["model"] for shape in told} == {"gpt-5.2"}
 
 

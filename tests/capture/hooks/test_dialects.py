@@ -74,7 +74,7 @@ def test_claude_codes_own_payloads_pass_as_they_are() -> None:
 def test_a_call_that_nothing_more_is_told_of_ends_as_its_agent_lets_conclude() -> None:
     assert {name: dialect.unanswered for name, dialect in DIALECTS.items()} == {
         "claude-code": semconv.OUTCOME_BLOCKED,
-        "codex": semconv.OUTCOME_ERROR,
+        "codex": semconv.OUTCOME_UNKNOWN,
         "copilot": semconv.OUTCOME_DENIED,
         "gemini": semconv.OUTCOME_UNKNOWN,
         "cursor": semconv.OUTCOME_UNKNOWN,

@@ -11,13 +11,12 @@ import random
 from pathlib import Path
 
 import pytest
+from hook_desk import Desk
+from programs import wait_for
+from recordings import DATA, NAMES, Clients, Heard, Recording, shuffled
+from span_tree import shown
 
 from agent_trace_otel.testing import Recorded, recording
-from tests.capture.hooks.conftest import Clients
-from tests.capture.hooks.playing import Desk
-from tests.capture.hooks.recordings import DATA, NAMES, Heard, Recording, shuffled
-from tests.capture.hooks.span_tree import shown
-from tests.programs import wait_for
 
 GOLDEN = DATA / "golden"
 

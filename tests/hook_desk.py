@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +14,9 @@ from agent_trace_otel.capture.hooks.frames import SessionKey
 from agent_trace_otel.capture.hooks.journal import Entry, Journals
 from agent_trace_otel.capture.hooks.sessions import SessionsWorker
 from agent_trace_otel.span_sessions import writers
-from tests.capture.hooks.recordings import Heard
+
+if TYPE_CHECKING:
+    from recordings import Heard
 
 _MAX_SLICES = 10_000
 _PAUSE = 0.01  # seconds; what wants work sooner is busy

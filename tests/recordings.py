@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).parents[2] / "data" / "claude_code"
+DATA = Path(__file__).parent / "data" / "claude_code"
 NAMES = sorted(path.name.removesuffix(".calls.ndjson") for path in DATA.glob("*.calls.ndjson"))
 _SKIPPED = {"MessageDisplay", "FileChanged"}  # setup registers no hook for them
 _HOME = "/home/user"
@@ -63,15 +63,24 @@ class Recording:
             yield heard
         self.write_until(1 << 63)
 
-    def write_until(self, at: int) -> None:
-        """Let the client write its transcripts up to some time."""
+    def write_until(self, at: int, later: int = 0) -> None:
+        """Let the client write its transcripts up to some time; lines name times that are ``later`` by so many ns."""
         for path, lines in self._files.items():
             count = next((n for n, (time, _) in enumerate(lines) if time > at), len(lines))
             if count:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("a") as file:
-                    file.write("".join(f"{line}\n" for _, line in lines[:count]))
+                    file.write("".join(f"{_later(line, later)}\n" for _, line in lines[:count]))
                 del lines[:count]
+
+    def plant(self, text: str) -> None:
+        """Let every prompt and answer of the transcripts hold some text."""
+        for path, lines in self._files.items():
+            self._files[path] = [(time, line.replace('"content": "', f'"content": "{text} ')) for time, line in lines]
+            self._files[path] = [
+                (time, line.replace('"type": "text", "text": "', f'"type": "text", "text": "{text} '))
+                for time, line in self._files[path]
+            ]
 
     def _read_transcripts(self) -> None:
         pattern = re.compile(rf"transcript_{self.name}_(sub_agent-)?[0-9a-f-]+\.(jsonl|meta\.json)\Z")
@@ -116,6 +125,17 @@ class Recording:
         return text.replace(_HOME, str(self.home))
 
 
+class Clients:
+    """The client processes of recordings."""
+
+    def __init__(self) -> None:
+        self.are_alive = True
+
+    def start_of(self, pid: int) -> str | None:
+        """Stand in for `process.start_of`."""
+        return f"start-of-{pid}" if self.are_alive else None
+
+
 def shuffled(heard: list[Heard]) -> list[list[Heard]]:
     """Return the other orders in which the client may have run the same hooks.
 
@@ -152,6 +172,14 @@ def _environment(env: dict[str, str], payload: dict[str, Any]) -> dict[str, str]
     forwarded = ("CLAUDE_PID", "CLAUDE_PROJECT_DIR", "CLAUDE_CODE_ENTRYPOINT", "TRACEPARENT", "TRACESTATE")
     kept = {name: env[name] for name in forwarded if name in env}
     return {"CLAUDE_PROJECT_DIR": payload["cwd"], **kept}
+
+
+def _later(line: str, ns: int) -> str:
+    told = json.loads(line)
+    if not ns or "timestamp" not in told:
+        return line
+    moment = datetime.fromtimestamp((_ns(told["timestamp"]) + ns) / 1e9, tz=timezone.utc)
+    return json.dumps({**told, "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
 
 
 def _ns(timestamp: str) -> int:
