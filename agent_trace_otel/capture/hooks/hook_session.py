@@ -19,7 +19,6 @@ from agent_trace_otel.capture.hooks.journal import Entry
 from agent_trace_otel.capture.hooks.reported import ReportedRun
 from agent_trace_otel.capture.hooks.run_header import Event, RunHeader, header_of, is_enough
 from agent_trace_otel.capture.hooks.transcripts import Transcripts
-from agent_trace_otel.span_sessions import writer_for
 
 if TYPE_CHECKING:
     from agent_trace_otel.capture.hooks.frames import SessionKey
@@ -128,9 +127,8 @@ class HookSession:
         """Go on live: everything that the journal had was taken."""
         self.is_replaying = False
         self._own_entries = 0
-        if self._header is not None:
-            writer_for(self._header.store, identity.folder_name(self.key.session_id)).write_all()
-        if self._machine is not None:
+        if self._run is not None:
+            self._run.write_all()
             self._want_transcripts("SessionEnd", {})
         self._make_room()
         self._want_run()
@@ -238,8 +236,6 @@ class HookSession:
             parent=identity.context_of_environment({"TRACEPARENT": header.traceparent}),
             is_reported=True,
         )
-        if self.is_replaying:
-            writer_for(session.trace_dir, session.id).skip_written()
         self._machine = ClaudeCode(
             self._dialect.name,
             provider=self._dialect.provider,
@@ -248,6 +244,8 @@ class HookSession:
             carried=self._carried,
         )
         self._run = ReportedRun(session, in_force, self._find_session)
+        if self.is_replaying:
+            self._run.skip_written()
         cwd = {semconv.PROCESS_WORKING_DIRECTORY: header.cwd} if header.cwd else {}
         self._run.begin(header.run, header.previous, header.client, cwd)
         self._transcripts.begin(header.at)
@@ -261,7 +259,8 @@ class HookSession:
         self._run.take(self._machine.learn(facts))
 
     def _end_if_over(self) -> None:
-        if self._machine is not None and self._machine.is_over:
+        if self._machine is not None and self._run is not None and self._machine.is_over:
+            self._run.write_all()
             self._carried, self._ended_at = self._machine.carried, self._last_at
             self._machine = self._run = self._header = None
             self._settle_by = 0.0

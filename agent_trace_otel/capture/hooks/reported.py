@@ -25,6 +25,7 @@ from agent_trace_otel.capture.hooks.steps import (
     Ref,
     Step,
 )
+from agent_trace_otel.span_sessions import writer_for
 from agent_trace_otel.told import Told, link_to
 
 if TYPE_CHECKING:
@@ -77,6 +78,14 @@ class ReportedRun:
             spans.start_session(self.session, run=run, previous=previous, of=of, attributes=attributes)
         if self.session.root is not None:
             self._open[RUN] = self.session.root
+
+    def skip_written(self) -> None:
+        """Write only what the folder has not: the run is told anew."""
+        writer_for(self.session.trace_dir, self.session.id).skip_written()
+
+    def write_all(self) -> None:
+        """Write everything again: what was told before is told."""
+        writer_for(self.session.trace_dir, self.session.id).write_all()
 
     def take(self, steps: Sequence[Step]) -> None:
         """Do what the steps say."""
