@@ -14,6 +14,7 @@ from agent_trace_otel.store.lines import as_text, is_list, is_object, text_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from agent_trace_otel.replay.timeline import Entry
     from agent_trace_otel.store.reader import Session
@@ -142,7 +143,14 @@ class TextReplay:
         return title, self._detail(entry, text_of(data, "message"), self._red)
 
     def _user_prompt(self, entry: Entry) -> tuple[str, str]:
-        return "", self._quoted(entry, text_of(entry.data, "prompt"))
+        data = entry.data
+        prompt, source = text_of(data, "prompt"), text_of(data, "source")
+        if not source:
+            return "", self._quoted(entry, prompt)
+        # nobody typed it: a task in the background has ended, and the client says so in an element of its own
+        _, begin, rest = prompt.partition("<summary>")
+        said = rest.partition("</summary>")[0] if begin and not self._full else prompt
+        return self._note(one_line(source.replace("_", " "), _NAME_WIDTH)), self._quoted(entry, said)
 
     def _assistant_response(self, entry: Entry) -> tuple[str, str]:
         return "", self._quoted(entry, text_of(entry.data, "text"), markdown=True)
@@ -150,13 +158,14 @@ class TextReplay:
     def _tool_call(self, entry: Entry) -> tuple[str, str]:
         data = entry.data
         name = text_of(data, "tool_name") or "?"
+        title = self._titled(name) + self._of_agent(data)
         arguments = data.get("arguments")
         if not is_object(arguments) or not arguments:
-            return self._titled(name), ""
+            return title, ""
         if self._full:
             shown = [f"{key}: {as_text(value)}" for key, value in arguments.items()]
-            return self._titled(name), "".join(self._detail(entry, text) for text in shown)
-        return self._titled(name), self._detail(entry, telling_argument(name, arguments))
+            return title, "".join(self._detail(entry, text) for text in shown)
+        return title, self._detail(entry, telling_argument(name, arguments))
 
     def _tool_result(self, entry: Entry) -> tuple[str, str]:
         detail = ""
@@ -169,7 +178,7 @@ class TextReplay:
         data = entry.data
         count = data.get("message_count")
         messages = self._note(f"{count} message{'s' * (count != 1)}") if isinstance(count, int) else ""
-        return self._titled(text_of(data, "model")) + messages, ""
+        return self._titled(text_of(data, "model")) + messages + self._of_agent(data), ""
 
     def _llm_response(self, entry: Entry) -> tuple[str, str]:
         data = entry.data
@@ -192,7 +201,7 @@ class TextReplay:
 
     def _error(self, entry: Entry) -> tuple[str, str]:
         data = entry.data
-        title = self._closing(entry, entry.tool_name or text_of(data, "model"))
+        title = self._closing(entry, entry.tool_name or text_of(data, "model")) + self._of_agent(data)
         message = text_of(data, "message") or text_of(data, "error") or text_of(data, "exception_type")
         return title, self._detail(entry, message, self._red)
 
@@ -219,6 +228,11 @@ class TextReplay:
             if len(self._titles) < _TITLES_KEPT:
                 self._titles[name] = title
         return title
+
+    def _of_agent(self, data: dict[str, Any]) -> str:
+        """Return the sub-agent that an event belongs to."""
+        agent = data.get("agent")
+        return f" {self._dim}[{one_line(as_text(agent), _NAME_WIDTH)}]{self._reset}" if agent else ""
 
     def _note(self, text: str) -> str:
         return f" {self._dim}({text}){self._reset}"

@@ -238,3 +238,28 @@ def test_a_type_that_is_newer_than_this_reader_is_shown_as_it_is(tmp_path: Path)
 def test_five_megabytes_are_shown_as_one_line(tmp_path: Path) -> None:
     shown = lines_of(tmp_path, event("assistant_response", 0, {"text": "**word** \u202e" * 500_000}))
     assert [columns(line) <= 80 for line in shown] == [True, True]
+
+
+def test_a_call_of_a_sub_agent_says_whose_it_is(tmp_path: Path) -> None:
+    call = {"tool_name": "Bash", "arguments": {"command": "ls"}, "agent": "general-purpose"}
+    failure = {"tool_name": "Bash", "error": "tool_error", "message": "Exit code 4", "agent": "general-purpose"}
+    assert lines_of(
+        tmp_path,
+        session_start(),
+        event("tool_call", 1, call, event_id="a"),
+        event("error", 2, failure, parent_id="a", duration_ms=1000.0),
+    )[1:] == [
+        "+  1.00s → tool_call Bash [general-purpose]",
+        "              ls",
+        "+  2.00s ✗ error Bash (1.00s) [general-purpose]",
+        "              Exit code 4",
+    ]
+
+
+def test_a_notification_is_not_shown_as_what_a_person_typed(tmp_path: Path) -> None:
+    prompt = '<task-notification>\n<task-id>a</task-id>\n<summary>Agent "Look" finished</summary>\n</task-notification>'
+    notification = event("user_prompt", 1, {"prompt": prompt, "source": "task_notification"})
+    assert lines_of(tmp_path, session_start(), notification)[1:] == [
+        "+  1.00s 👤 user_prompt (task notification)",
+        '              "Agent "Look" finished"',
+    ]
