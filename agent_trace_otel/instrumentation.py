@@ -16,8 +16,9 @@ def instrument(*names: str) -> tuple[str, ...]:
     """Trace libraries without a change to the program.
 
     Args:
-        names: which ones; by default all that tell of nothing but the agent's own calls. There are none of these yet.
-            Only by name: ``subprocesses`` (each child process is a span, and joins the session).
+        names: which ones; by default all that tell of nothing but the agent's own calls: ``mcp`` (each request of MCP
+            clients and servers is a span). Only by name: ``subprocesses`` (each child process is a span, and joins the
+            session).
 
     Returns:
         The names of all instrumentors that are active now, sorted.

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace as trace_api
+from opentelemetry.trace import SpanKind
+
+from agent_trace_otel import semconv
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -77,3 +82,15 @@ def is_of_ours(span: ReadableSpan) -> bool:
     """Tell whether `spans` made a span."""
     scope = span.instrumentation_scope
     return scope is not None and scope.name == SCOPE_NAME
+
+
+def is_told_by_sender(span: ReadableSpan, session: Session | None) -> bool:
+    """Tell if an MCP request is handled in a process that joined the session, for a sender in another one of it."""
+    above = span.parent
+    if span.kind is not SpanKind.SERVER or above is None or not above.is_remote:
+        return False
+    if session is None or session.root is not None or session.parent is None:
+        return False
+    joined = trace_api.get_current_span(session.parent).get_span_context()
+    is_of_session = above.trace_id == joined.trace_id and above.span_id != joined.span_id
+    return is_of_session and semconv.MCP_METHOD_NAME in (span.attributes or {})

@@ -219,16 +219,17 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
 
 
 def start_request(
-    method: str, target: str = "", *, is_servers: bool = False, attributes: Mapping[str, Any], told: Told
+    method: str, target: str = "", *, is_servers: bool = False, attributes: Mapping[str, Any], told: Told | None = None
 ) -> Span | None:
     """Start the span of an MCP request: ``{method} {target}``, CLIENT (semantic conventions, MCP).
 
     Args:
         method: the JSON-RPC method, such as ``tools/call``.
         target: the tool or prompt, where the method has one.
-        is_servers: the server sent it (sampling, elicitation, roots): the client answers, so the span is SERVER.
+        is_servers: the span is SERVER: a proxy beside the client sees a request of the server's (sampling, elicitation,
+            roots), or the request is handled in this process.
         attributes: mcp.*, jsonrpc.* and gen_ai.* attributes, content as JSON text.
-        told: when and where.
+        told: when and where, if another program sent it.
     """
     begun: dict[str, Any] = {**attributes, semconv.MCP_METHOD_NAME: method}
     kind = SpanKind.SERVER if is_servers else SpanKind.CLIENT
@@ -253,6 +254,16 @@ def start_process(argv: Sequence[str], cwd: str, *, executable: str = "") -> Spa
     if pipeline.settings().capture_content:
         attributes[semconv.PROCESS_COMMAND_ARGS] = tuple(argv)
     return span_start.start(name, SpanKind.CLIENT, attributes)
+
+
+def content_text(value: object) -> str | None:
+    """Return what may be told of a value: JSON text, or the string that it is; None when content is not captured."""
+    return content.to_text(value) if pipeline.settings().capture_content else None
+
+
+def traces_here() -> bool:
+    """Tell whether a call that is made here and now gets a span, of a session or of a trace of its own."""
+    return pipeline.tracer() is not None and (identity.current() is not None or not pipeline.serves_only_sessions())
 
 
 def in_session() -> bool:

@@ -29,6 +29,7 @@ class Entry:
 
 
 INSTRUMENTORS: Mapping[str, Entry] = {
+    "mcp": Entry("mcp", "McpInstrumentor"),
     "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True),
 }
 """Every instrumentor there is, by the name that `agent_trace_otel.instrument` takes.
