@@ -281,8 +281,8 @@ def _record_http(arguments: argparse.Namespace) -> int:
 
 def _setup(arguments: argparse.Namespace) -> int:
     from agent_trace_otel import options
-    from agent_trace_otel.capture.hooks import setup
-    from agent_trace_otel.capture.hooks.agents import AGENTS
+    from agent_trace_otel.capture.hooks.setup import command as setup
+    from agent_trace_otel.capture.hooks.setup.agents import AGENTS
     from agent_trace_otel.errors import UsageError
 
     values = options.config_values(arguments)

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent_trace_otel import __version__, config
-from agent_trace_otel.capture.hooks import control, installation, settings, state
-from agent_trace_otel.capture.hooks.agents import AGENTS
+from agent_trace_otel.capture.hooks import state
+from agent_trace_otel.capture.hooks.intake import control
+from agent_trace_otel.capture.hooks.setup import installation, settings
+from agent_trace_otel.capture.hooks.setup.agents import AGENTS
 from agent_trace_otel.delivery.otlp import shown_url, traces_url
 from agent_trace_otel.errors import AgentTraceError, SessionNotFoundError
 from agent_trace_otel.replay.durations import age

@@ -210,7 +210,7 @@ def _positive(option: str, text: str, unit: str) -> float:
 
 
 def _setup(command: argparse.ArgumentParser) -> None:
-    from agent_trace_otel.capture.hooks.agents import AGENTS
+    from agent_trace_otel.capture.hooks.setup.agents import AGENTS
 
     first = next(iter(AGENTS))
     command.add_argument("agent", metavar="AGENT", nargs="?", choices=AGENTS, default=first, help=", ".join(AGENTS))
@@ -234,9 +234,13 @@ def _hook(command: argparse.ArgumentParser) -> None:
 
 
 def _record_http(command: argparse.ArgumentParser) -> None:
+    from agent_trace_otel.capture.mcp.http import DEFAULT_BIND, DEFAULT_PORT
+
     command.add_argument("url", metavar="URL", help="the server's, such as https://example.com/mcp")
-    command.add_argument("--port", type=int, default=3100, help="port to listen on, 0 for any (default: 3100)")
-    command.add_argument("--bind", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    port = f"port to listen on, 0 for any (default: {DEFAULT_PORT})"
+    command.add_argument("--port", metavar="N", type=int, default=DEFAULT_PORT, help=port)
+    bind = f"address to listen on (default: {DEFAULT_BIND})"
+    command.add_argument("--bind", metavar="ADDRESS", default=DEFAULT_BIND, help=bind)
     command.add_argument("--name", metavar="N", default="", help="the session's name (default: the server's host)")
     command.add_argument("--no-redact", action="store_true", help="store and send secrets as they are")
     repeated = functools.partial(command.add_argument, action="append", default=[])

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from agent_trace_otel.capture.hooks import control, state
+from agent_trace_otel.capture.hooks import state
+from agent_trace_otel.capture.hooks.intake import control
 
 if TYPE_CHECKING:
     from hook_processes import Hooks

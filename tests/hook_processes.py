@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent_trace_otel.capture.hooks import client, frames, installation, state
+from agent_trace_otel.capture.hooks import client, state
+from agent_trace_otel.capture.hooks.intake import frames
+from agent_trace_otel.capture.hooks.setup import installation
 
 Answer = Callable[[socket.socket], None]
 """What a scripted recorder does with a connection once it has read the whole frame."""

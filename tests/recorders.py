@@ -17,12 +17,14 @@ from typing import Any
 
 from programs import environment, wait_for
 
-from agent_trace_otel.capture.hooks import client, control, state
+from agent_trace_otel.capture.hooks import client, state
+from agent_trace_otel.capture.hooks.intake import control
 
 ACKNOWLEDGED = client.ACKNOWLEDGED
 WORKER = """
 import json, os, time
-from agent_trace_otel.capture.hooks import recorder, service
+from agent_trace_otel.capture.hooks import recorder
+from agent_trace_otel.capture.hooks.intake import service
 
 class Worker:
     '''Notes what it is told, in a file outside the state directory.'''

@@ -18,7 +18,7 @@ from recorders import Home, ended, frame
 from session_folders import agent_trace, session_start, write_session
 
 from agent_trace_otel import __version__, doctor
-from agent_trace_otel.capture.hooks import installation
+from agent_trace_otel.capture.hooks.setup import installation
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from transcript_lines import told
 
 from agent_trace_otel import prices
-from agent_trace_otel.capture.hooks.transcript import TranscriptReader
+from agent_trace_otel.capture.hooks.transcript.reader import TranscriptReader
 from agent_trace_otel.prices import cost_usd, missing_hint
 
 RECORDED = Path(__file__).parent / "data" / "claude_code"

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agent_trace_otel.capture.hooks.transcript import TranscriptReader
-from agent_trace_otel.capture.hooks.transcript_facts import time_ns
+from agent_trace_otel.capture.hooks.transcript.facts import time_ns
+from agent_trace_otel.capture.hooks.transcript.reader import TranscriptReader
 
 
 def told(reader: TranscriptReader, *, closed: bool = True, max_bytes: int = 1 << 18) -> list[Any]:

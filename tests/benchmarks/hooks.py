@@ -20,7 +20,8 @@ import packages
 from hook_processes import Hooks
 from results import Row, SkippedError, ratio_row
 
-from agent_trace_otel.capture.hooks import control, state
+from agent_trace_otel.capture.hooks import state
+from agent_trace_otel.capture.hooks.intake import control
 
 _ROUNDS = 40
 _ROUNDS_OF_MANY = 8

@@ -19,8 +19,8 @@ from agent_trace_otel.capture.hooks import state
 if TYPE_CHECKING:
     import logging
 
-    from agent_trace_otel.capture.hooks.journal import Journals
-    from agent_trace_otel.capture.hooks.service import Worker, WorkerFactory
+    from agent_trace_otel.capture.hooks.intake.journal import Journals
+    from agent_trace_otel.capture.hooks.intake.service import Worker, WorkerFactory
 
 SWITCH_SECONDS = 0.0001
 """How long the worker computes before a hook gets its turn (sys.setswitchinterval): each of a delivery's few system
@@ -42,7 +42,7 @@ def main(worker_factory: WorkerFactory | None = None) -> None:
     lock = state.take_lock()
     if lock is None:
         return
-    from agent_trace_otel.capture.hooks import control
+    from agent_trace_otel.capture.hooks.intake import control
 
     listener, token = control.listen()
     mine = control.address()
@@ -52,7 +52,7 @@ def main(worker_factory: WorkerFactory | None = None) -> None:
     log = _open_log()
 
     from agent_trace_otel import __version__
-    from agent_trace_otel.capture.hooks.service import Recorder
+    from agent_trace_otel.capture.hooks.intake.service import Recorder
 
     def is_ours() -> bool:
         found = control.address()
@@ -86,7 +86,7 @@ def _wake_descriptor() -> int | None:
 
 
 def _sessions_worker(journals: Journals) -> Worker:
-    from agent_trace_otel.capture.hooks.sessions import SessionsWorker  # loads the SDK
+    from agent_trace_otel.capture.hooks.sessions.worker import SessionsWorker  # loads the SDK
 
     return SessionsWorker(journals)
 

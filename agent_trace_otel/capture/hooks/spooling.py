@@ -51,7 +51,7 @@ def _without_secrets(fields: Mapping[bytes, bytes], payload: bytes) -> bytes:
     """Return the frame as it may touch the disk; if redaction fails, no more of it than says which event it was."""
     env = {os.fsdecode(name[4:]): os.fsdecode(value) for name, value in fields.items() if name.startswith(b"env.")}
     try:
-        from agent_trace_otel.capture.hooks import frames
+        from agent_trace_otel.capture.hooks.intake import frames
 
         value, raw = frames.redacted(payload, _redactor())
         text = raw if value is None else json.dumps(value, separators=(",", ":"))

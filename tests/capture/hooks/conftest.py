@@ -6,7 +6,7 @@ import pytest
 from recordings import Clients
 
 from agent_trace_otel import process
-from agent_trace_otel.capture.hooks import hook_session, transcripts
+from agent_trace_otel.capture.hooks.sessions import hook_session, transcripts
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agent_trace_otel.capture.hooks.dialects import DIALECTS
+from agent_trace_otel.capture.hooks.dialects.registry import DIALECTS
 
 DATA = Path(__file__).parents[2] / "data"
 COMMON = ("session_id", "cwd", "permission_mode", "model", "timestamp", "cursor_version", "stop_hook_active")

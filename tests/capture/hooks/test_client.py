@@ -22,7 +22,8 @@ from hook_processes import Answer, Hooks, be_silent, hang_up
 from programs import wait_for
 
 import agent_trace_otel
-from agent_trace_otel.capture.hooks import client, control, frames, spooling, state
+from agent_trace_otel.capture.hooks import client, spooling, state
+from agent_trace_otel.capture.hooks.intake import control, frames
 
 PAYLOAD = b'{"session_id":"s1","hook_event_name":"PreToolUse","tool_name":"Bash","tool_use_id":"t1"}'
 SECRET = "sk-ant-api03-" + "aB3dE5fG7hI9" * 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from other_agents import Shape, golden, payloads, recordings, shapes, story
 
-from agent_trace_otel.capture.hooks.codex import claude_shape
+from agent_trace_otel.capture.hooks.dialects.codex import claude_shape
 
 BASE: Shape = {"session_id": "s", "turn_id": "t", "cwd": "/w", "hook_event_name": "PostToolUse"}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from other_agents import DATA, Shape, payloads
 
-from agent_trace_otel.capture.hooks.codex_rollout import claude_shape
+from agent_trace_otel.capture.hooks.dialects.codex_rollout import claude_shape
 
 
 def _rollout(name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from other_agents import Shape, golden, payloads, recordings, shapes, story
 
-from agent_trace_otel.capture.hooks.copilot import claude_shape
+from agent_trace_otel.capture.hooks.dialects.copilot import claude_shape
 
 EXITED = "<shellId: 0 completed with exit code %d>"
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from other_agents import golden, payloads, recordings, shapes, story
 
-from agent_trace_otel.capture.hooks.cursor import claude_shape
-from agent_trace_otel.capture.hooks.dialects import CLAUDE_CODE, DIALECTS, dialect_of
+from agent_trace_otel.capture.hooks.dialects.cursor import claude_shape
+from agent_trace_otel.capture.hooks.dialects.registry import CLAUDE_CODE, DIALECTS, dialect_of
 
 
 @pytest.mark.parametrize("name", recordings("cursor"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from other_agents import payloads, recordings
 
 from agent_trace_otel import semconv
-from agent_trace_otel.capture.hooks.dialects import DIALECTS
+from agent_trace_otel.capture.hooks.dialects.registry import DIALECTS
 
 _OTHERS = [agent for agent in DIALECTS if agent != "claude-code"]
 _SEEN = [payload for agent in _OTHERS for name in recordings(agent) for _, payload in payloads(agent, name)]

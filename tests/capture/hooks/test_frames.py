@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_trace_otel.capture.hooks import client, frames
-from agent_trace_otel.capture.hooks.cutting import MAX_DEPTH, fitted, flattened
+from agent_trace_otel.capture.hooks import client
+from agent_trace_otel.capture.hooks.intake import frames
+from agent_trace_otel.capture.hooks.intake.cutting import MAX_DEPTH, fitted, flattened
 from agent_trace_otel.redact import DEFAULT, Redactor
 
 FIELDS = {b"v": b"0.1.0", b"id": b"41-1700", b"at": b"1700", b"event": b"PreToolUse", b"agent": b"codex"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from other_agents import Shape, golden, payloads, recordings, shapes, story
 
-from agent_trace_otel.capture.hooks.gemini import claude_shape
+from agent_trace_otel.capture.hooks.dialects.gemini import claude_shape
 
 
 def _result(tool: str, **response: object) -> Shape:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_trace_otel.capture.hooks import journal
-from agent_trace_otel.capture.hooks.frames import SessionKey
-from agent_trace_otel.capture.hooks.journal import Entry, Journals
+from agent_trace_otel.capture.hooks.intake import journal
+from agent_trace_otel.capture.hooks.intake.frames import SessionKey
+from agent_trace_otel.capture.hooks.intake.journal import Entry, Journals
 
 KEY = SessionKey("claude-code", "s1")
 
@@ -89,8 +89,8 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> 
     program = f"""
 import resource
 from pathlib import Path
-from agent_trace_otel.capture.hooks.frames import SessionKey
-from agent_trace_otel.capture.hooks.journal import Entry, Journals
+from agent_trace_otel.capture.hooks.intake.frames import SessionKey
+from agent_trace_otel.capture.hooks.intake.journal import Entry, Journals
 resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 journals = Journals(Path({str(tmp_path / "journals")!r}))
 key = SessionKey("a", "b")

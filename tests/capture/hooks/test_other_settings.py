@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from session_folders import agent_trace
 
-from agent_trace_otel.capture.hooks.agents import AGENTS
-from agent_trace_otel.capture.hooks.dialects import DIALECTS
+from agent_trace_otel.capture.hooks.dialects.registry import DIALECTS
+from agent_trace_otel.capture.hooks.setup.agents import AGENTS
 
 OTHERS = ("codex", "copilot", "gemini", "cursor")
 FILES = {

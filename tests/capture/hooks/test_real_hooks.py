@@ -17,7 +17,7 @@ from programs import wait_for
 from recordings import NAMES, Recording
 from span_tree import shown
 
-from agent_trace_otel.capture.hooks import control
+from agent_trace_otel.capture.hooks.intake import control
 from agent_trace_otel.testing import Recorded, recording
 
 FEW = ("basic", "denied", "interrupt", "kill9", "resume", "subagent", "two_prompts")

@@ -19,7 +19,8 @@ import pytest
 from programs import wait_for
 from recorders import ACKNOWLEDGED, Home, ended, frame
 
-from agent_trace_otel.capture.hooks import control, state
+from agent_trace_otel.capture.hooks import state
+from agent_trace_otel.capture.hooks.intake import control
 
 
 @pytest.fixture

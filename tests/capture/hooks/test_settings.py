@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_trace_otel.capture.hooks import settings
-from agent_trace_otel.capture.hooks.agents import CLAUDE_CODE, Agent
-from agent_trace_otel.capture.hooks.json_text import with_member, without_member
-from agent_trace_otel.capture.hooks.toml_text import with_values
+from agent_trace_otel.capture.hooks.setup import settings
+from agent_trace_otel.capture.hooks.setup.agents import CLAUDE_CODE, Agent
+from agent_trace_otel.capture.hooks.setup.json_text import with_member, without_member
+from agent_trace_otel.capture.hooks.setup.toml_text import with_values
 from agent_trace_otel.errors import SettingsError
 
 SMALL = Agent(

@@ -14,8 +14,10 @@ from programs import wait_for
 from session_folders import agent_trace
 
 import agent_trace_otel
-from agent_trace_otel.capture.hooks import control, installation, replacing, state
-from agent_trace_otel.capture.hooks.agents import CLAUDE_CODE
+from agent_trace_otel.capture.hooks import state
+from agent_trace_otel.capture.hooks.intake import control
+from agent_trace_otel.capture.hooks.setup import installation, replacing
+from agent_trace_otel.capture.hooks.setup.agents import CLAUDE_CODE
 from agent_trace_otel.errors import UsageError
 
 REPOSITORY = Path(__file__).parents[3]

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from transcript_lines import STOP, block, calls, ns, request, result, text, told, tool_use, user, write
 
-from agent_trace_otel.capture.hooks import transcript
-from agent_trace_otel.capture.hooks.transcript import TranscriptReader
-from agent_trace_otel.capture.hooks.transcript_facts import time_ns
-from agent_trace_otel.capture.hooks.transcript_files import find_origin, read_agent
+from agent_trace_otel.capture.hooks.transcript import reader as transcript
+from agent_trace_otel.capture.hooks.transcript.facts import time_ns
+from agent_trace_otel.capture.hooks.transcript.files import find_origin, read_agent
+from agent_trace_otel.capture.hooks.transcript.reader import TranscriptReader
 
 RECORDED = Path(__file__).parents[2] / "data" / "claude_code"
 TRANSCRIPTS = sorted([*RECORDED.glob("transcript_*.jsonl"), *RECORDED.glob("facts/*.jsonl")])

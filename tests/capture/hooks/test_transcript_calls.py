@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transcript_lines import STOP, at, block, calls, ns, request, result, synthetic, text, told, tool_use, user, write
 
-from agent_trace_otel.capture.hooks.transcript import TranscriptReader
-from agent_trace_otel.capture.hooks.transcript_facts import time_ns
+from agent_trace_otel.capture.hooks.transcript.facts import time_ns
+from agent_trace_otel.capture.hooks.transcript.reader import TranscriptReader
 
 
 def test_blocks_of_one_message_become_one_call_with_the_counts_of_the_last(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Other coding agents' payloads, turned into the shape of Claude Code's."""

@@ -1,0 +1,1 @@
+"""What hooks deliver, up to the journal: frames, the socket, the spool, and the recorder's two threads."""

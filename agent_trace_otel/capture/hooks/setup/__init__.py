@@ -1,0 +1,1 @@
+"""Registering our hooks in coding agents' settings files."""

@@ -1,0 +1,1 @@
+"""What a coding agent's events mean, pure: turns, calls, sub-agents, model calls."""

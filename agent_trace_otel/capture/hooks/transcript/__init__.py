@@ -1,0 +1,1 @@
+"""Claude Code's transcript files: read by offset, told as facts."""
