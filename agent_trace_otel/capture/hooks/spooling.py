@@ -23,6 +23,7 @@ _START_SECONDS = 10.0  # a recorder that does not listen after this long never w
 _BEYOND_STDIO = (3, 4096)
 _IDS = ("hook_event_name", "session_id", "prompt_id", "tool_use_id", "tool_name", "agent_id")
 _LONGEST_ID = 200
+_WISHES = ("AGENT_TRACE_REDACT", "AGENT_TRACE_CAPTURE_CONTENT")
 _HARMLESS = ("CLAUDE_", "TRACE", "PPID", "AGENT_TRACE_DIR")
 
 
@@ -53,7 +54,8 @@ def _without_secrets(fields: Mapping[bytes, bytes], payload: bytes) -> bytes:
     try:
         from agent_trace_otel.capture.hooks.intake import frames
 
-        value, raw = frames.redacted(payload, _redactor())
+        redactor, with_content = _rules()
+        value, raw = frames.redacted(payload, redactor, with_content=with_content)
         text = raw if value is None else json.dumps(value, separators=(",", ":"))
         env = frames.public_environment(env)
     except Exception:  # noqa: BLE001 - whatever it was, the event must not be lost, nor a secret be written
@@ -64,12 +66,16 @@ def _without_secrets(fields: Mapping[bytes, bytes], payload: bytes) -> bytes:
     return client.frame({**kept, b"redacted": b"1"}, text.encode("utf-8", "replace"))
 
 
-def _redactor() -> Redactor | None:
-    """Return the rules in force here, None if the user wants none; what they cost is felt only by who has some."""
-    if not os.environ.get("AGENT_TRACE_REDACT") and b"redact" not in _config_file():
+def _rules() -> tuple[Redactor | None, bool]:
+    """Return the redactor in force, None if the user wants none, and whether what was said may be kept.
+
+    What rules of one's own cost is felt only by who has some.
+    """
+    file = _config_file()
+    if not any(map(os.environ.get, _WISHES)) and b"redact" not in file and b"capture_content" not in file:
         from agent_trace_otel.redact import DEFAULT
 
-        return DEFAULT
+        return DEFAULT, True
     if sys.version_info < (3, 11):
         import site
 
@@ -77,7 +83,7 @@ def _redactor() -> Redactor | None:
     from agent_trace_otel import config
 
     settings = config.load(complain=lambda _: None)
-    return settings.redactor() if settings.redact else None
+    return settings.redactor() if settings.redact else None, settings.capture_content
 
 
 def _config_file() -> bytes:

@@ -80,22 +80,31 @@ def test_secrets_of_payloads_transcripts_and_environment_stay_out_of_every_file(
     assert "[REDACTED:" in (session / "spans.jsonl").read_text()
 
 
-def test_without_content_nothing_that_was_said_reaches_the_folder(tmp_path: Path) -> None:
-    hooks = Hooks(tmp_path / "home")
+SAID = (b"Please do the test", b"I was not allowed", b"touch denied.txt")
+
+
+def test_without_content_nothing_that_was_said_reaches_any_file(tmp_path: Path) -> None:
+    hooks = Hooks(tmp_path / "home", {"AGENT_TRACE_CAPTURE_CONTENT": "false"})
+    played = Recording("denied", tmp_path)
+    (tmp_path / "project").mkdir(exist_ok=True)
+    seen: list[str] = []
     with recorder_of(hooks):
-        played = _play(tmp_path, hooks, AGENT_TRACE_CAPTURE_CONTENT="false")
+        feed(played, hooks, after=lambda: seen.extend(_files_with(tmp_path, hooks, *SAID)))
+        wait_for(lambda: are_over(hooks), "the end of the session")
+    assert seen == []
     (session,) = played.store.glob("*-*")
     told = (session / "events.ndjson").read_text() + (session / "spans.jsonl").read_text()
-    for said in ("Please do the test", "I was not allowed", "touch denied.txt"):
-        assert said not in told
-    assert told.count("permission_denied") >= 2
+    assert not [said for said in SAID if said.decode() in told]
+    assert told.count('"permission_denied"') >= 2
+    assert "touch" in told
 
 
-def _files_with(home: Path, hooks: Hooks) -> list[str]:
-    """Return the files of ours that hold a secret; the client's own transcripts do."""
+def _files_with(home: Path, hooks: Hooks, *words: bytes) -> list[str]:
+    """Return the files of ours that hold some words, by default the secrets; the client's own transcripts do."""
+    words = words or (SECRET.encode(), HEADER.encode())
     places = [hooks.state, hooks.home, home / "project"]
     files = {path for place in places for path in place.rglob("*") if path.is_file() and not path.is_socket()}
-    return [str(path) for path in files if any(word.encode() in path.read_bytes() for word in (SECRET, HEADER))]
+    return [str(path) for path in files if any(word in path.read_bytes() for word in words)]
 
 
 def _service(request: dict[str, Any]) -> object:

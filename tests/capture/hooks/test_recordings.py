@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from programs import wait_for
 from recordings import DATA, NAMES, Clients, Heard, Recording, shuffled
 from span_tree import shown
 
+from agent_trace_otel.capture.hooks.intake.withheld import without_content
 from agent_trace_otel.testing import Recorded, recording
 
 GOLDEN = DATA / "golden"
@@ -104,3 +106,19 @@ def test_a_recorder_killed_anywhere_goes_on(name: str, tmp_path: Path, clients: 
         again = Recording(name, tmp_path / "again")
         _play(again, Desk(tmp_path / "others"), clients)
     assert found == shown(Recorded(again.store), times=False, home=str(tmp_path / "again"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_what_was_said_the_story_has_the_same_spans(name: str, tmp_path: Path, clients: Clients) -> None:
+    with recording(tmp_path / "none", HOME=str(tmp_path)):
+        played = Recording(name, tmp_path)
+        played.heard = [replace(heard, payload=without_content(heard.payload)) for heard in played.heard]
+        _play(played, Desk(tmp_path / "journals"), clients)
+    found, golden = shown(Recorded(played.store), home=str(tmp_path)), (GOLDEN / f"{name}.txt").read_text()
+    assert _spans_of(found) == _spans_of(golden)
+
+
+def _spans_of(text: str) -> list[str]:
+    """Return the lines about spans, without what was said."""
+    trees = [block.split("\n  timeline:")[0] for block in f"\n{text}".split("\nsession ")]
+    return [line for tree in trees for line in tree.splitlines() if not line.strip().startswith(("says ", "* "))]

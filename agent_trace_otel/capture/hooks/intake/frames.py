@@ -103,14 +103,17 @@ def parse(data: bytes) -> Frame:
     )
 
 
-def entry_data(frame: Frame, redactor: Redactor | None) -> tuple[SessionKey, dict[str, Any]]:
+def entry_data(
+    frame: Frame, redactor: Redactor | None, *, with_content: bool = True
+) -> tuple[SessionKey, dict[str, Any]]:
     """Return what the journal keeps of a frame, and whose it is.
 
     Args:
         frame: as `parse` returned it.
         redactor: the rules of the frame's session; None writes values as they are.
+        with_content: False leaves out what was said.
     """
-    payload, raw = redacted(frame.payload, redactor)
+    payload, raw = redacted(frame.payload, redactor, with_content=with_content)
     if payload is not None:
         payload = {name: value for name, value in payload.items() if name not in _PERSONAL}
     now = time.time_ns()
@@ -128,12 +131,15 @@ def entry_data(frame: Frame, redactor: Redactor | None) -> tuple[SessionKey, dic
     return SessionKey(frame.agent, _session_id(payload, frame.agent)), data
 
 
-def redacted(payload: bytes, redactor: Redactor | None) -> tuple[dict[str, Any] | None, str]:
+def redacted(
+    payload: bytes, redactor: Redactor | None, *, with_content: bool = True
+) -> tuple[dict[str, Any] | None, str]:
     """Return a payload as a JSON object without its secrets, or None and the beginning of its text without them.
 
     Args:
         payload: JSON in UTF-8, or anything else.
         redactor: None leaves values as they are, cut where they are too long or nested too deeply.
+        with_content: False leaves out what was said.
     """
     try:
         text = payload.decode("utf-8-sig")
@@ -146,8 +152,13 @@ def redacted(payload: bytes, redactor: Redactor | None) -> tuple[dict[str, Any] 
         value = _json(text, flat=True) if value is None else value
         value = value if redactor is None else redactor.value(value)
     if isinstance(value, dict):
-        return cast("dict[str, Any]", value), ""
-    beginning = text[:_READ_OF_RAW]
+        found = cast("dict[str, Any]", value)
+        if not with_content:
+            from agent_trace_otel.capture.hooks.intake.withheld import without_content  # what few users want
+
+            found = without_content(found)
+        return found, ""
+    beginning = text[:_READ_OF_RAW] if with_content else ""
     return None, (beginning if redactor is None else redactor.text(beginning))[:MAX_RAW]
 
 

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from agent_trace_otel import __version__, config, guard
 from agent_trace_otel.capture.hooks import state
@@ -159,10 +159,10 @@ class Recorder:
             if _is_newer(frame.version) and self._last_frame - self._began >= YIELD_SECONDS:
                 self.leave(f"a client of version {frame.version} came")
 
-    def _record(self, frame: Frame, redactor: Redactor | None, connection: Connection | None) -> None:
+    def _record(self, frame: Frame, rules: _Rule, connection: Connection | None) -> None:
         if self._idle is None:
             self._idle = _seconds(frame.env.get(IDLE_VARIABLE, ""))
-        key, data = entry_data(frame, redactor)
+        key, data = entry_data(frame, rules.redactor, with_content=rules.with_content)
         entry = Entry(data["kind"], data["at"], data)
         if connection is None:
             self._journals.append(key, entry)
@@ -179,7 +179,7 @@ class Recorder:
     def _record_spooled(self, data: bytes) -> None:
         frame = parse(data)
         if data:
-            self._record(frame, None if frame.redacted else self._rules.of(frame.env), None)
+            self._record(frame, _AS_IT_IS if frame.redacted else self._rules.of(frame.env), None)
 
     def _drain(self) -> None:
         count = self._spool.drain(self._record_spooled)
@@ -249,15 +249,27 @@ class _Absent:
         return 0
 
 
+class _Rule(NamedTuple):
+    """What may be kept of one session's payloads."""
+
+    redactor: Redactor | None
+    """None where redaction is off."""
+    with_content: bool
+
+
+_AS_IT_IS: Final = _Rule(None, with_content=True)
+_WISHES: Final = ("AGENT_TRACE_REDACT", "AGENT_TRACE_CAPTURE_CONTENT")
+
+
 class _Rules:
-    """The redaction rules of sessions: the config file's, unless a session's environment says otherwise."""
+    """The rules of sessions: the config file's, unless a session's environment says otherwise."""
 
     def __init__(self) -> None:
-        self._found: dict[str | None, Redactor | None] = {}
+        self._found: dict[tuple[str | None, ...], _Rule] = {}
         self._file: tuple[int, int] | None = None
 
-    def of(self, env: Mapping[str, str]) -> Redactor | None:
-        """Return the rules, read again when the config file has changed; None when redaction is off."""
+    def of(self, env: Mapping[str, str]) -> _Rule:
+        """Return the rules, read again when the config file has changed."""
         try:
             found = config.config_file(os.environ).stat()
             file = (found.st_mtime_ns, found.st_size)
@@ -266,17 +278,18 @@ class _Rules:
         if file != self._file:
             self._found.clear()
             self._file = file
-        wish = env.get("AGENT_TRACE_REDACT")
-        if wish not in self._found:
+        wishes = tuple(env.get(name) for name in _WISHES)
+        if wishes not in self._found:
             own = {name: value for name, value in os.environ.items() if name in {"HOME", "XDG_CONFIG_HOME"}}
             settings = config.load(
-                own | ({} if wish is None else {"AGENT_TRACE_REDACT": wish}),
+                own | {name: wish for name, wish in zip(_WISHES, wishes, strict=True) if wish is not None},
                 complain=lambda error: guard.report("use a setting", error),
             )
             if len(self._found) > _MAX_WISHES:
                 self._found.clear()
-            self._found[wish] = settings.redactor() if settings.redact else None
-        return self._found[wish]
+            redactor = settings.redactor() if settings.redact else None
+            self._found[wishes] = _Rule(redactor, with_content=settings.capture_content)
+        return self._found[wishes]
 
 
 def _is_newer(version: str) -> bool:

@@ -37,6 +37,8 @@ _SILENT_NS: Final = 24 * 3600 * 1_000_000_000
 """After so long without a word, a session whose client is not known is taken for lost."""
 _MAX_DELIVERIES: Final = 4096
 _READS: Final = frozenset({"UserPromptSubmit", "Stop", "StopFailure", "SessionEnd", "PreCompact"})
+_CONTENT: Final[Mapping[str, Any]] = {"input": [], "output": [], "text": ""}
+"""What becomes of what was said in facts, for users who want no content captured."""
 _NEW_RUN: Final = frozenset({"startup", "resume", "fork", "clear"})
 
 
@@ -80,6 +82,7 @@ class HookSession:
         self._machine: ClaudeCode | None = None
         self._run: ReportedRun | None = None
         self._redactor: Redactor | None = None
+        self._with_content = True
         self._secrets: Mapping[str, str] = {}
         """The environment of the last live hook, with what no file may hold."""
         self._transcripts = Transcripts()
@@ -227,6 +230,7 @@ class HookSession:
         in_force = self._around.pipeline(header, self._secrets, self._dialect.name)
         settings = in_force.settings
         self._redactor = settings.redactor() if settings.redact else None
+        self._with_content = settings.capture_content
         session = identity.Session(
             identity.folder_name(self.key.session_id),
             self._dialect.name,
@@ -312,6 +316,8 @@ class HookSession:
         if read is None or self._machine is None:
             return
         facts = [fact for fact in read["facts"] if self._machine.needs(fact)]
+        if not self._with_content:
+            facts = [{**fact, **{name: empty for name, empty in _CONTENT.items() if name in fact}} for fact in facts]
         if self._redactor is not None:
             facts = [self._redactor.value(fact) for fact in facts]
         self._append("transcript", {**read, "facts": facts})

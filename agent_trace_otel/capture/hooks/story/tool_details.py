@@ -29,7 +29,7 @@ def of_call(tool: str, given: Mapping[str, Any]) -> Attributes:
         path = given.get("file_path") or given.get("notebook_path")
         return {semconv.FILE_PATH: path} if isinstance(path, str) else {}
     if tool in _SHELLS:
-        program = _program(given.get("command"))
+        program = program_of(given.get("command"))
         return {semconv.PROCESS_EXECUTABLE_NAME: program} if program else {}
     return {}
 
@@ -54,7 +54,7 @@ def shown(response: object) -> object:
     return {**cast("Mapping[str, Any]", response), _WHOLE: f"[left out: {len(whole)} characters]"}
 
 
-def _program(command: object) -> str:
+def program_of(command: object) -> str:
     """Return the name of the first program in a shell command, without its folder and the variables set for it."""
     words = command.split(maxsplit=16) if isinstance(command, str) else []
     first = next((word for word in words if not _ASSIGNMENT.match(word)), "")
