@@ -1,7 +1,7 @@
 """Session folders -> one text: each span a line under its parent, what was said above what was done.
 
 Called by ``test_claude_code``, which compares it with the reviewed text of the scenario in ``trees``. Ids, times and
-paths are left out; what overlaps in time is sorted by text, so that a tree is the same in each run.
+paths are left out; what happened at once is sorted by text, so that a tree is the same in each run.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Tree:
 
     def lines(self, parent: int = 0, depth: int = 0) -> Iterator[str]:
         """Yield the lines below a span."""
-        for group in _overlapping(self._children.get(parent, [])):
+        for group in _at_once(self._children.get(parent, [])):
             yield from (line for lines in sorted(self._lines_of(span, depth) for span in group) for line in lines)
 
     def _lines_of(self, span: ReadableSpan, depth: int) -> list[str]:
@@ -104,12 +104,15 @@ def _said(span: ReadableSpan) -> Iterator[str]:
         yield f"hooks {' '.join(sorted(hooks - _ANYWHERE))}"
 
 
-def _overlapping(spans: Iterable[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
-    """Yield groups of spans in order of time; those of one group overlap."""
+def _at_once(spans: Iterable[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
+    """Yield groups of siblings in order of time: spans that overlap, or calls with no model call between them."""
+    in_order = sorted(spans, key=lambda span: span.start_time or 0)
+    shows_model_calls = any(span.name.startswith(semconv.CHAT) for span in in_order)
     group: list[ReadableSpan] = []
     until = 0
-    for span in sorted(spans, key=lambda span: span.start_time or 0):
-        if group and (span.start_time or 0) >= until:
+    for span in in_order:
+        is_of_answer = shows_model_calls and all(one.name.startswith(semconv.EXECUTE_TOOL) for one in (*group, span))
+        if group and (span.start_time or 0) >= until and not is_of_answer:
             yield group
             group = []
         group.append(span)

@@ -362,6 +362,8 @@ class HookSession:
                 self._is_gone, self._next_sweep = True, now
                 self._transcripts.want_all()  # what it wrote last is read first
             else:
+                for read in self._transcripts.finish(closed=True):
+                    self._pass_on(read)
                 self._append("lost", {"why": "the client is gone"}, self._last_at)
 
     def _append(self, kind: str, data: Mapping[str, Any], at: int = 0) -> None:

@@ -121,7 +121,7 @@ class Transcripts:
         while self._wanted:
             path, agent_id = next(iter(self._wanted.items()))
             reader = self._reader(path, agent_id)
-            facts = [self._completed(cast("dict[str, Any]", fact), path) for fact in reader.read(_SLICE)]
+            facts = [with_origin(cast("dict[str, Any]", fact), path, self._since_ns) for fact in reader.read(_SLICE)]
             if not facts:
                 del self._wanted[path]
             if facts or reader.offset != self._told_offsets.get(path):
@@ -133,7 +133,8 @@ class Transcripts:
         slices: list[dict[str, Any]] = []
         for path, reader in self._readers.items():
             if closed or path == self._main:
-                facts = [self._completed(cast("dict[str, Any]", fact), path) for fact in reader.finish(closed=closed)]
+                pending = (cast("dict[str, Any]", fact) for fact in reader.finish(closed=closed))
+                facts = [with_origin(fact, path, self._since_ns) for fact in pending]
                 if facts:
                     slices.append(self._slice(path, reader, facts))
         return slices
@@ -151,15 +152,22 @@ class Transcripts:
             self._told_offsets[path] = reader.offset
         return reader
 
-    def _completed(self, fact: dict[str, Any], path: Path) -> dict[str, Any]:
-        """Say which session a fork was made of, and what that had cost: no line of the fork's own does."""
-        if fact.get("kind") != "origin":
-            return fact
-        origin = path.with_name(f"{fact['session_id']}{_SUFFIX}") if fact.get("session_id") else None
-        origin = origin or find_origin(path, str(fact.get("request_id") or ""))
-        if origin is None:
-            return fact
-        return {**fact, "session_id": origin.stem, "usd": _last_cost(origin, self._since_ns)}
+
+def with_origin(fact: dict[str, Any], path: Path, until_ns: int) -> dict[str, Any]:
+    """Say which session a fork was made of, and what that had cost by then: no line of the fork's own does.
+
+    Args:
+        fact: any fact; others than a fork's origin are returned as they are.
+        path: the transcript that it stands in.
+        until_ns: when the fork began, in unix nanoseconds.
+    """
+    if fact.get("kind") != "origin":
+        return fact
+    origin = path.with_name(f"{fact['session_id']}{_SUFFIX}") if fact.get("session_id") else None
+    origin = origin or find_origin(path, str(fact.get("request_id") or ""))
+    if origin is None:
+        return fact
+    return {**fact, "session_id": origin.stem, "usd": _last_cost(origin, until_ns)}
 
 
 def _last_cost(path: Path, until_ns: int) -> float:

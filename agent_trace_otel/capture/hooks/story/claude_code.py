@@ -144,7 +144,7 @@ class ClaudeCode:
     @property
     def awaits_settling(self) -> bool:
         """Whether something follows from the transcript that is read now."""
-        return self._turns.stopped_at > 0 or self._ending_at > 0 or self._calls.are_unsettled
+        return self._turns.are_stopped or self._ending_at > 0 or self._calls.are_unsettled
 
     @property
     def is_ending(self) -> bool:
@@ -166,7 +166,7 @@ class ClaudeCode:
         """Tell what follows, now that the transcript was read."""
         steps = self._place_all()
         stopped = self._agents.stopped()
-        if self._turns.stopped_at:
+        if self._turns.are_stopped:
             stopped[""] = self._turns.stopped_at
         steps += self._calls.settle(stopped)
         steps += self._turns.end_stopped()
@@ -345,6 +345,11 @@ class ClaudeCode:
         self._turns.last_call(turn, call.get("error") or {})
         return turn, {}
 
+    def _failure_fact(self, fact: Fact) -> list[Step]:
+        turn = self.carried.places.of(str(fact.get("prompt_id") or ""), fact["at_ns"])
+        self._turns.failed(turn or self._turns.here, fact["error"])
+        return []
+
     def _call_fact(self, fact: Fact) -> list[Step]:
         self._calls.told(fact)
         return []
@@ -393,6 +398,7 @@ class ClaudeCode:
         "cost": _cost_fact,
         "agent": _agent_fact,
         "origin": _origin_fact,
+        "failure": _failure_fact,
     }
 
 

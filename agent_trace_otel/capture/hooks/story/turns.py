@@ -62,9 +62,9 @@ class Turn:
     said: str = ""
     """Its last answer."""
     failure: tuple[str, str] = ("", "")
-    """Type and message of what made it fail."""
-    is_failed: bool = False
-    """Whether the client itself said so."""
+    """Type and message of what made it fail, as the client says."""
+    last_error: tuple[str, str] = ("", "")
+    """The same of its last model call, empty if that went well."""
 
     @property
     def ref(self) -> Ref:
@@ -79,21 +79,12 @@ class Turn:
         given = "" if first.source == NOTIFICATION else first.text
         return Begin(self.ref, first.at, self.agent, given=given, links=links, attributes=attributes)
 
-    def fail(self, kind: str, message: str) -> None:
-        """Note that the client says that it failed."""
-        self.failure, self.is_failed = (kind, message), True
-
-    def last_call(self, error: Mapping[str, Any]) -> None:
-        """Note how its last model call so far went; ``error`` is empty if well."""
-        if not self.is_failed:
-            self.failure = (str(error.get("type", "")), str(error.get("message", "")))
-
     def end(self, at: int = 0, *, otherwise: str = semconv.OUTCOME_UNKNOWN) -> End:
         """End its span, at ``at`` and with the outcome ``otherwise`` if the agent has not stopped by itself."""
         attributes: dict[str, Any] = {}
         if self.said:
             attributes[semconv.OUTPUT_MESSAGES] = messages_json("assistant", self.said)
-        kind, message = self.failure
+        kind, message = self.last_error if self.last_error[0] else self.failure  # the API's own word says more
         if kind:
             attributes[semconv.ERROR_TYPE] = kind
             return End(self.ref, self.stopped_at or at, semconv.OUTCOME_ERROR, message or kind, attributes)
@@ -150,6 +141,8 @@ class Turns:
 
     def __init__(self, agent: str, traceparent: str, places: PlacesOfPrompts) -> None:
         self.current: Turn | None = None
+        self._stopped: list[Turn] = []
+        """Turns that have stopped and end when the transcript was read."""
         self._agent = agent
         self._traceparent = traceparent
         self._places = places
@@ -161,22 +154,28 @@ class Turns:
     @property
     def here(self) -> Ref:
         """The span that things happen on just now."""
-        return self.current.ref if self.current is not None else RUN
+        latest = self.current or (self._stopped[-1] if self._stopped else None)
+        return latest.ref if latest is not None else RUN
+
+    @property
+    def are_stopped(self) -> bool:
+        """Whether there are turns that have stopped and not ended."""
+        return bool(self._stopped)
 
     @property
     def stopped_at(self) -> int:
-        """When the current turn stopped, 0 if it has not."""
-        return self.current.stopped_at if self.current is not None else 0
+        """When the last turn stopped."""
+        return self._stopped_at
 
     @property
     def said(self) -> str:
-        """What was said last in the turn that has stopped."""
-        return self.current.said if self.current is not None and self.current.stopped_at else ""
+        """What was said last before the agent stopped, empty when it has not or something came after that."""
+        return self._stopped[-1].said if self._stopped and self.current is None else ""
 
     def prompt(self, payload: Mapping[str, Any], at: int, traceparent: str) -> list[Step]:
         """Take a prompt: it opens a turn, or comes into the one that is open."""
         prompt = Prompt.of(payload, at, traceparent)
-        steps = self.end_stopped()
+        steps: list[Step] = []
         if self.current is None:
             steps += self._open([prompt])
         else:
@@ -187,17 +186,19 @@ class Turns:
 
     def place(self, payload: Mapping[str, Any], at: int) -> list[Step]:
         """Make sure that there is a turn for what happens at ``at``."""
-        steps = self.end_stopped() if at > self.stopped_at else []
-        return [*steps, *self._open_unannounced(str(payload.get("prompt_id") or ""), at)]
+        if self._stopped and self.current is None and at <= self._stopped_at:
+            return []  # a straggler of the turn that has stopped
+        return self._open_unannounced(str(payload.get("prompt_id") or ""), at)
 
     def stop(self, payload: Mapping[str, Any], at: int) -> list[Step]:
         """Take a Stop: the agent has said its last word, unless somebody's hook sends it on."""
         said = str(payload.get("last_assistant_message") or "")
-        steps = self._halt(payload, at)
-        if self.current is not None:
-            self.current.said = said
+        steps, turn = self._halt(payload, at)
+        if turn is not None:
+            turn.said = said
         if said:
-            steps.append(Point(self.here, at, semconv.ASSISTANT_RESPONSE_EVENT, {semconv.TEXT: said}))
+            ref = turn.ref if turn is not None else RUN
+            steps.append(Point(ref, at, semconv.ASSISTANT_RESPONSE_EVENT, {semconv.TEXT: said}))
         return steps
 
     def fail(self, payload: Mapping[str, Any], at: int) -> list[Step]:
@@ -205,28 +206,34 @@ class Turns:
         kind = str(payload.get("error") or "") or semconv.OUTCOME_ERROR
         said = str(payload.get("last_assistant_message") or payload.get("error_details") or "")
         later = self._take_later(str(payload.get("prompt_id") or ""))
-        steps = self._halt(payload, min([at, *(prompt.at for prompt in later)]))
-        if self.current is not None:
-            self.current.fail(kind, said)
-        return [*steps, *self.end_stopped(), *self._open(later)] if later else steps
+        steps, turn = self._halt(payload, min([at, *(prompt.at for prompt in later)]))
+        if turn is not None:
+            turn.failure = turn.failure if turn.failure[0] else (kind, said)
+        return [*steps, *self._open(later)] if later else steps
 
     def end_stopped(self) -> list[Step]:
-        """End the turn if the agent has stopped."""
-        turn = self.current
-        if turn is None or not turn.stopped_at:
-            return []
-        self.current, self._stopped_at = None, turn.stopped_at
-        return [turn.end()]
+        """End the turns in which the agent has stopped."""
+        stopped, self._stopped = self._stopped, []
+        return [turn.end() for turn in stopped]
 
     def end(self, at: int, outcome: str) -> list[Step]:
-        """End the turn however it stands, with this outcome unless it is known to be another."""
+        """End all turns however they stand, with this outcome unless it is known to be another."""
+        steps = self.end_stopped()
         turn, self.current = self.current, None
-        return [turn.end(at, otherwise=outcome)] if turn is not None else []
+        return [*steps, turn.end(at, otherwise=outcome)] if turn is not None else steps
 
-    def last_call(self, turn: Ref, error: Mapping[str, Any]) -> None:
+    def last_call(self, ref: Ref, error: Mapping[str, Any]) -> None:
         """Note how the last model call of a turn went; ``error`` is empty if well."""
-        if self.current is not None and self.current.ref == turn:
-            self.current.last_call(error)
+        for turn in self._known(ref):
+            turn.last_error = _type_and_message(error)
+
+    def failed(self, ref: Ref, error: Mapping[str, Any]) -> None:
+        """Note what else a turn failed of, as the transcript says."""
+        for turn in self._known(ref):
+            turn.failure = _type_and_message(error)
+
+    def _known(self, ref: Ref) -> list[Turn]:
+        return [turn for turn in (*self._stopped, self.current) if turn is not None and turn.ref == ref]
 
     def _open(self, prompts: list[Prompt]) -> list[Step]:
         first = prompts[0]
@@ -256,17 +263,17 @@ class Turns:
             steps.append(FollowContext(turn.ref, prompt.traceparent))
         return steps
 
-    def _halt(self, payload: Mapping[str, Any], at: int) -> list[Step]:
+    def _halt(self, payload: Mapping[str, Any], at: int) -> tuple[list[Step], Turn | None]:
         """Let the turn stop; one that nobody announced was one all the same."""
-        is_continued = bool(payload.get("stop_hook_active"))
-        steps = self.end_stopped() if is_continued else []
         prompt_id = str(payload.get("prompt_id") or "")
-        if self.current is None and prompt_id in self._places and not is_continued:
-            return []  # told twice
-        steps += self._open_unannounced(prompt_id, at)
-        if self.current is not None:
-            self.current.stopped_at = max(at, self.current.prompts[0].at)
-        return steps
+        if self.current is None and prompt_id in self._places and not payload.get("stop_hook_active"):
+            return [], None  # told twice
+        steps = self._open_unannounced(prompt_id, at)
+        turn, self.current = self.current, None
+        if turn is not None:
+            self._stopped_at = turn.stopped_at = max(at, turn.prompts[0].at)
+            self._stopped.append(turn)
+        return steps, turn
 
     def _take_later(self, prompt_id: str) -> list[Prompt]:
         """Take those prompts out of the turn that came after another one of it."""
@@ -275,3 +282,7 @@ class Turns:
         later = prompts[last + 1 :]
         del prompts[last + 1 :]
         return later
+
+
+def _type_and_message(error: Mapping[str, Any]) -> tuple[str, str]:
+    return str(error.get("type", "")), str(error.get("message", ""))

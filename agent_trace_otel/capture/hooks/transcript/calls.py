@@ -28,6 +28,7 @@ from agent_trace_otel.capture.hooks.transcript.pending import (
     Request,
     answered_call,
     bound,
+    error_of,
     unanswered_call,
 )
 from agent_trace_otel.model_io.fields import field, members, text_field
@@ -244,7 +245,10 @@ class CallAssembler:
     def _failed(self, conversation: Conversation, line: dict[str, Any], ns: int) -> list[Fact]:
         """Return the call that ended with an error of the API after its last attempt."""
         if not conversation.requests:
-            return []  # what is no call of this file: copied history, or an error about an answer that came
+            # no call of this file: copied history, or an error about an answer that came
+            prompt_id = conversation.prompt_id or ""
+            is_own = ns >= self._since_ns and conversation is self._main and not self._agent_id
+            return [{"kind": "failure", "prompt_id": prompt_id, "error": error_of(line), "at_ns": ns}] if is_own else []
         last = next(reversed(conversation.requests.values()))
         left = last.left_ns != 0
         tried = conversation.waiting(last.source, lambda request: (request.left_ns != 0) == left)

@@ -141,7 +141,19 @@ class AgentFact(_Agent, total=False):
     model: str
 
 
-Fact: TypeAlias = CallFact | DecisionFact | ResultFact | CostFact | OriginFact | AgentFact
+class FailureFact(TypedDict):
+    """An error that the user was shown and that is no call's own, such as a refusal: it ended the prompt's turn.
+
+    ``prompt_id`` is empty if the prompt stands before what was read.
+    """
+
+    kind: Literal["failure"]
+    prompt_id: str
+    error: CallError
+    at_ns: int
+
+
+Fact: TypeAlias = CallFact | DecisionFact | ResultFact | CostFact | OriginFact | AgentFact | FailureFact
 
 
 def time_ns(value: object) -> int:
@@ -211,12 +223,13 @@ def result_facts(line: object, block: object) -> list[Fact]:
             "reason": text_field(asked, "reasonCode", "reasonType"),
         }
         facts.append(cast("DecisionFact", known(told)))
-    text = _text(field(block, "content"))
+    text = text_of(field(block, "content"))
     is_error = field(block, "is_error") is True
     return [*facts, {"kind": "result", "tool_use_id": tool_use_id, "is_error": is_error, "text": cut(text, MAX_RESULT)}]
 
 
-def _text(content: object) -> str:
+def text_of(content: object) -> str:
+    """Return the text of a tool result's content, a list of blocks or text."""
     if isinstance(content, str):
         return content
     return "\n".join(text_field(block, "text") or f"[{text_field(block, 'type')}]" for block in members(content))

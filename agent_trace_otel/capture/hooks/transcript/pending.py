@@ -167,7 +167,7 @@ def unanswered_call(tried: list[Request], ended_ns: int, *, error: dict[str, Any
         input=fitted(_said(tried)),
         prompt_id=first.prompt_id,
         query_source=first.source,
-        **({"interrupted": True} if error is None else {"error": _error(error), **_of_line(error)}),
+        **({"interrupted": True} if error is None else {"error": error_of(error), **_of_line(error)}),
     )
 
 
@@ -180,7 +180,7 @@ def _of_line(line: dict[str, Any]) -> dict[str, Any]:
     return {"request_id": text_field(line, "requestId"), "agent_id": text_field(line, "agentId"), "effort": effort}
 
 
-def _error(line: dict[str, Any]) -> CallError:
+def error_of(line: dict[str, Any]) -> CallError:
     """Return a synthetic line's error; the API's own type says more: of a 529 the client says "server_error"."""
     status = field(line, "apiErrorStatus")
     named = text_field(line, "error")

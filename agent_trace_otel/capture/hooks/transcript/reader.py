@@ -128,15 +128,21 @@ class TranscriptReader:
         return facts
 
     def _line(self, line: bytes) -> list[Fact]:
-        text = line.decode("utf-8", "replace").strip()
-        if not text:
-            return []
-        try:
-            value: object = _decoder.decode(text)
-        except (ValueError, RecursionError):
-            self._calls.count("(no JSON)")
-            return []
-        if not isinstance(value, dict):
-            self._calls.count("(no object)")
-            return []
-        return self._calls.take(cast("dict[str, Any]", value), self._line_at)
+        value = parsed(line)
+        if isinstance(value, dict):
+            return self._calls.take(value, self._line_at)
+        if value:
+            self._calls.count(value)
+        return []
+
+
+def parsed(line: bytes) -> dict[str, Any] | str:
+    """Return the object that a line holds; what is wrong with it if it holds none, "" for a blank one."""
+    text = line.decode("utf-8", "replace").strip()
+    if not text:
+        return ""
+    try:
+        value: object = _decoder.decode(text)
+    except (ValueError, RecursionError):
+        return "(no JSON)"
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else "(no object)"
