@@ -106,3 +106,35 @@ def test_a_recorder_killed_again_and_again_loses_and_doubles_nothing(
         wait_for(lambda: are_over(hooks), "the end of all sessions", seconds=90)
     assert killed
     _compare(plays, tmp_path, monkeypatch)
+
+
+def test_two_dozen_hooks_at_once_of_two_sessions_in_one_store_are_all_told_once(tmp_path: Path) -> None:
+    hooks = Hooks(tmp_path / "home")
+    project = tmp_path / "project"
+    project.mkdir()
+    sessions = [f"5e551017-0000-4000-8000-00000000000{number}" for number in (1, 2)]
+
+    def run(session: str, name: str, **payload: object) -> None:
+        told = {"session_id": session, "cwd": str(project), "hook_event_name": name, **payload}
+        hooks.run(json.dumps(told).encode(), name, CLAUDE_PROJECT_DIR=str(project), CLAUDE_PID=str(os.getpid()))
+
+    with recorder_of(hooks):
+        for session in sessions:
+            run(session, "UserPromptSubmit", prompt="go", prompt_id="p")
+        calls = [(session, f"toolu_{number}") for number in range(12) for session in sessions]
+        for name in ("PreToolUse", "PostToolUse"):
+            about = {"tool_name": "Read", "prompt_id": "p", "tool_input": {"file_path": "/x"}, "tool_response": {}}
+            with ThreadPoolExecutor(len(calls)) as pool:
+                done = [pool.submit(run, session, name, tool_use_id=call, **about) for session, call in calls]
+                assert [one.result() for one in done] == [None] * len(calls)
+        for session in sessions:
+            run(session, "SessionEnd", reason="other")
+        wait_for(lambda: are_over(hooks), "the end of both sessions")
+    recorded = Recorded(project / ".agent-traces")
+    assert recorded.sessions() == sessions
+    for session in sessions:
+        ids = [(span.attributes or {}).get("gen_ai.tool.call.id") for span in recorded.spans(session)]
+        assert sorted(filter(None, ids)) == sorted(f"toolu_{number}" for number in range(12))
+        assert recorded.meta(session).tool_calls == 12
+        types = [event.event_type for event in recorded.events(session)]
+        assert (types.count("tool_call"), types.count("tool_result")) == (12, 12)
