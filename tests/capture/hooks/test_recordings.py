@@ -109,6 +109,18 @@ def test_a_recorder_killed_anywhere_goes_on(name: str, tmp_path: Path, clients: 
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_hooks_registered_twice_tell_the_session_once(name: str, tmp_path: Path, clients: Clients) -> None:
+    with recording(tmp_path / "none", HOME=str(tmp_path)):
+        played = Recording(name, tmp_path)
+        desk = Desk(tmp_path / "journals")
+        for heard in played.play():
+            desk.hear(heard, steps=0)
+            desk.hear(replace(heard, at=heard.at + 1_000_000))
+        _finish(desk, clients)
+    assert shown(Recorded(played.store), home=str(tmp_path)) == (GOLDEN / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_without_what_was_said_the_story_has_the_same_spans(name: str, tmp_path: Path, clients: Clients) -> None:
     with recording(tmp_path / "none", HOME=str(tmp_path)):
         played = Recording(name, tmp_path)

@@ -25,6 +25,8 @@ class Dialect:
     """(event, payload) -> payloads as Claude Code would have sent them, none for what tells nothing."""
     provider: str | None = None
     """gen_ai.provider.name of its models, None if it depends on how the agent is set up."""
+    names_calls: bool = False
+    """Whether each of its calls has an id of its own, so that two equal payloads are one event told twice."""
     unanswered: str = semconv.OUTCOME_UNKNOWN
     """Outcome of a call of which nothing tells how it ended when its agent has stopped."""
 
@@ -33,7 +35,9 @@ def _as_it_is(event: str, payload: Payload) -> list[Shape]:
     return [{**payload, "hook_event_name": payload.get("hook_event_name") or event}]
 
 
-CLAUDE_CODE: Final = Dialect("claude-code", _as_it_is, provider="anthropic", unanswered=semconv.OUTCOME_BLOCKED)
+CLAUDE_CODE: Final = Dialect(
+    "claude-code", _as_it_is, provider="anthropic", names_calls=True, unanswered=semconv.OUTCOME_BLOCKED
+)
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "claude-code": CLAUDE_CODE,

@@ -7,6 +7,8 @@ gone) goes through the journal too, so that a replay comes to the same. Called b
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -36,6 +38,8 @@ _SWEEP_SECONDS: Final = 10.0
 _SILENT_NS: Final = 24 * 3600 * 1_000_000_000
 """After so long without a word, a session whose client is not known is taken for lost."""
 _MAX_DELIVERIES: Final = 4096
+_MAX_ECHOES: Final = 64
+_ECHO_NS: Final = 2_000_000_000
 _READS: Final = frozenset({"UserPromptSubmit", "Stop", "StopFailure", "SessionEnd", "PreCompact"})
 _CONTENT: Final[Mapping[str, Any]] = {"input": [], "output": [], "text": ""}
 """What becomes of what was said in facts, for users who want no content captured."""
@@ -76,6 +80,8 @@ class HookSession:
         self._around = around
         self._dialect = dialects.dialect_of(key.agent, {})
         self._deliveries: OrderedDict[str, None] = OrderedDict()
+        self._echoes: OrderedDict[bytes, int] = OrderedDict()
+        """When each of the last events came, by its digest."""
         self._held: list[Event] = []
         """Events that wait for the run to begin."""
         self._header: RunHeader | None = None
@@ -167,7 +173,9 @@ class HookSession:
         given = cast("Mapping[str, Any]", payload)
         self._dialect = dialects.dialect_of(self.key.agent, given)
         for shape in self._dialect.claude_shape(str(entry.data.get("event") or ""), given):
-            self._hear(Event(shape, entry.at, env))
+            event = Event(shape, entry.at, env)
+            if not self._is_echo(event):
+                self._hear(event)
 
     def _hear(self, event: Event) -> None:
         if self._machine is None or self._run is None:
@@ -181,6 +189,21 @@ class HookSession:
             self._make_room()
         else:
             self._tell(event, self._machine, self._run)
+
+    def _is_echo(self, event: Event) -> bool:
+        """Tell whether the same event has come just now: hooks of the user's and of the project's settings both run.
+
+        Only a client that names every call can be judged so: others may say the same of two calls.
+        """
+        if not self._dialect.names_calls:
+            return False
+        told = json.dumps([event.client, event.payload], sort_keys=True)
+        said = hashlib.sha256(told.encode("utf-8", "replace")).digest()[:8]
+        before = self._echoes.pop(said, 0)
+        self._echoes[said] = max(event.at, before)
+        if len(self._echoes) > _MAX_ECHOES:
+            self._echoes.popitem(last=False)
+        return bool(before) and abs(event.at - before) < _ECHO_NS
 
     def _make_room(self) -> None:
         """Let the run end whose session another process goes on with: as it is about to, or as lost."""
