@@ -128,7 +128,7 @@ def notes(request: Request, *, writes: bool) -> Iterator[str]:
         if theirs:
             yield f"{path} has hooks of agent-strace too, which record everything a second time: {theirs[0]}"
         if path != request.path and settings.holds_ours(text):
-            yield f"{path} has our hooks too: events of both are recorded twice unless their commands are the same"
+            yield f"{path} has our hooks too: both run at each event unless their commands are the same, and tell it once"
 
 
 def _command(request: Request) -> Callable[[str], str]:
