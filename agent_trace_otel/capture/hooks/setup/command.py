@@ -128,7 +128,7 @@ def notes(request: Request, *, writes: bool) -> Iterator[str]:
         if theirs:
             yield f"{path} has hooks of agent-strace too, which record everything a second time: {theirs[0]}"
         if path != request.path and settings.holds_ours(text):
-            yield f"{path} has our hooks too: both run at each event unless their commands are the same, and tell it once"
+            yield f"{path} has our hooks too: unless the commands are the same both run at each event, and tell it once"
 
 
 def _command(request: Request) -> Callable[[str], str]:
