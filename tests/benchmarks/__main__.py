@@ -19,6 +19,7 @@ import bench_redact
 import decorated_calls
 import hooks
 import mcp_http
+import mcp_stdio
 import reading
 import startup
 from results import Measure, Row, SkippedError, document, table
@@ -34,6 +35,10 @@ MEASURES: dict[str, Measure] = {
     "redact": bench_redact.redacting,
     "import": startup.importing,
     "install": startup.installing,
+    "mcp_round_trip": mcp_stdio.round_trip,
+    "mcp_throughput": mcp_stdio.throughput,
+    "mcp_10mb": mcp_stdio.ten_megabytes,
+    "mcp_start": mcp_stdio.start,
     "replay": reading.replaying,
     "stats": reading.counting,
     "export": reading.exporting,

@@ -20,12 +20,14 @@ _START = 1_773_562_735.0
 _MAX_RESULT = 16 * 1024
 _CALLS_A_TURN = 9
 _EVENTS_OF_SMALL = 20
-_TOOLS = (  # tool, share of calls, argument that is long, its median size, median size of the result
+_TOOLS = (  # tool, share of calls, argument that is text, its median size, median size of the result
     ("Bash", 50, "command", 60, 300),
-    ("Read", 25, "file_path", 40, 2500),
+    ("Read", 25, "", 0, 2500),
     ("Edit", 15, "new_string", 500, 60),
     ("Grep", 10, "pattern", 20, 400),
 )
+_OF_FILES = ("Read", "Edit")
+_FILES = tuple(f"/srv/app/pages/part_{number // 20}/module_{number}.py" for number in range(400))
 _TEXT = (
     "def handler(request):\n    page = render(request.path, title='Übersicht')\n    return page  # see docs/pages.md\n"
     'ERROR tests/test_pages.py::test_title - AssertionError: "home" != "Home"\n/srv/app/pages/models.py:118: in save\n'
@@ -73,7 +75,10 @@ class _Session:
         self.meta.tool_calls += 1
         tool, _, argument, size, of_result = self._random.choices(_TOOLS, [share for _, share, *_ in _TOOLS])[0]
         call_id = self._id()
-        yield self._line("tool_call", {"tool_name": tool, "arguments": {argument: self._text(size)}}, call_id)
+        arguments = {"file_path": self._random.choice(_FILES)} if tool in _OF_FILES else {}
+        if argument:
+            arguments[argument] = self._text(size)
+        yield self._line("tool_call", {"tool_name": tool, "arguments": arguments}, call_id)
         if self._random.random() < 0.03:
             self.meta.errors += 1
             data = {"tool_name": tool, "error": "RuntimeError", "message": self._text(80)}

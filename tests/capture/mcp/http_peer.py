@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -153,7 +154,8 @@ Answering = Callable[[Wire, Message], None]
 class ScriptedServer:
     """A server whose every answer the test writes: ``server.answering = lambda wire, request: wire.send(...)``."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answering: Answering = answer_with(json_answer({"jsonrpc": "2.0", "id": 1, "result": {}}))
         self.requests: list[Message] = []
         self.chunk_seen: Callable[[bytes], object] = bytes
@@ -167,7 +169,10 @@ class ScriptedServer:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                wire = Wire(self._listener.accept()[0])
+                connection = self._listener.accept()[0]
+                if self._tls is not None:  # the handshake comes with the first bytes
+                    connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                wire = Wire(connection)
                 self.connections += 1
                 self._wires.append(wire)
                 threading.Thread(target=self._serve, args=(wire,), daemon=True).start()

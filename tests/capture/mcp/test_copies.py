@@ -12,7 +12,8 @@ import pytest
 from programs import wait_for
 
 from agent_trace_otel.capture.mcp import copies
-from agent_trace_otel.capture.mcp.copies import Copy, CopySender, number_of, read_copies
+from agent_trace_otel.capture.mcp.copies import Copy, CopySender
+from agent_trace_otel.capture.mcp.copy_reading import number_of, read_copies
 
 
 class Child:
@@ -28,6 +29,7 @@ class Child:
 
     def _read(self) -> None:
         self.found.extend(read_copies(self.end))
+        self.end.send(copies.WRITTEN)
         self.end.close()
 
     def join(self) -> list[Copy]:
@@ -123,6 +125,25 @@ def test_a_child_that_is_gone_is_nobodys_problem(sender: CopySender) -> None:
     assert sender._waiting_bytes < 1 << 20
 
 
+def test_a_child_that_ends_without_a_word_has_not_written_all(sender: CopySender) -> None:
+    sender.send(copies.DATA, 1, 0, b"x")
+    assert next(read_copies(sender._childs)).content == b"x"
+    sender._childs.close()
+    assert sender.finish(30) is False
+
+
+def test_several_records_are_handed_over_at_once(sender: CopySender) -> None:
+    records = [Copy(copies.DATA, 1, 1, number + 1, b"%d" % number * 70_000) for number in range(12)]
+    sender.send_all(records[:4])
+    sender.send_all(records[4:])
+    sender.send(copies.CLOSE, 1)
+    child = Child(sender)
+    child.read()
+    assert sender.finish(30)
+    assert child.join()[:-1] == records
+    sender.send_all(records)
+
+
 def test_two_threads_do_not_tear_each_others_records(sender: CopySender) -> None:
     child = Child(sender)
     child.read()
@@ -148,7 +169,7 @@ def test_two_threads_do_not_tear_each_others_records(sender: CopySender) -> None
 def test_a_torn_last_record_is_left_out() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        record = copies._HEADER.pack(copies.DATA, 0, 1, 1, 5) + b"whole"
+        record = copies.HEADER.pack(copies.DATA, 0, 1, 1, 5) + b"whole"
         ours.sendall(record + record[:-1])
         ours.shutdown(socket.SHUT_WR)
         assert [copy.content for copy in read_copies(theirs)] == [b"whole"]

@@ -83,7 +83,7 @@ def test_events_are_read_as_the_standard_has_it() -> None:
     found = [piece for byte in stream for piece in framer.feed(bytes([byte]))]
     assert found == [
         Framed(b"/messages?sessionId=1", event="endpoint"),
-        Framed(b"", event="message"),
+        Framed(b"", event="message", event_id="7"),
         Framed(b"{}\n[]", event="message"),
         Framed(b"y", event="x"),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_trace_otel.capture.mcp.http_access import access
+from agent_trace_otel.capture.mcp.http.access import access
 
 LOCAL = access("127.0.0.1", 3100, [], [])
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -246,3 +248,31 @@ def test_the_requests_of_a_traced_agents_servers_are_part_of_its_session(
     (span,) = through.recorded.spans()
     assert span.parent is not None
     assert f"{span.parent.trace_id:032x}-{span.parent.span_id:016x}" in TRACEPARENT
+
+
+def test_a_proxy_that_the_environment_names_is_used(tmp_path: Path, server: ScriptedServer) -> None:
+    with proxy(tmp_path, "http://mcp.example/mcp", http_proxy=server.origin) as through:
+        assert through.post(request("ping")).status == 200
+    assert server.last.start == "POST http://mcp.example/mcp HTTP/1.1"
+    assert server.last.all("host") == ["mcp.example"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+def test_a_server_must_show_a_certificate_that_is_trusted(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, "-out", str(certificate))
+    subprocess.run([*made, "-keyout", str(key)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ScriptedServer(context)
+    url = f"https://localhost:{server.port}/mcp"
+    with proxy(tmp_path, url) as through:
+        answer = through.post(request("ping"))
+        assert answer.status == 502
+        assert "certificate verify failed" in answer.body.decode()
+    assert server.requests == []
+    with proxy(tmp_path, url, SSL_CERT_FILE=str(certificate)) as through:
+        assert through.post(request("ping")).status == 200
+    assert server.last.all("host") == [f"localhost:{server.port}"]
+    server.close()

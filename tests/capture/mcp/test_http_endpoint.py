@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_trace_otel.capture.mcp.http_endpoint import EndpointEvent
+from agent_trace_otel.capture.mcp.http.endpoint import EndpointEvent
 
 ABSOLUTE = b"http://h:1/messages?s=1"
 MOVED = b"http://localhost:3100/messages?s=1"

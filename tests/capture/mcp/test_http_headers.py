@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_trace_otel.capture.mcp import http_headers
+from agent_trace_otel.capture.mcp.http import headers as http_headers
 
 
 def test_headers_of_one_connection_stay_behind() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_trace_otel.capture.mcp import http_oauth
+from agent_trace_otel.capture.mcp.http import oauth as http_oauth
 
 
 def _moved(url: str) -> str:

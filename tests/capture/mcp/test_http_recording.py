@@ -26,6 +26,7 @@ from http_peer import (
     eventually,
     json_answer,
     proxy,
+    request,
     tool_call,
 )
 
@@ -163,30 +164,57 @@ def test_requests_of_both_directions_on_streams(tmp_path: Path, server: Scripted
     ]
 
 
-def test_request_and_answer_on_two_connections_are_one_call(tmp_path: Path, server: ScriptedServer) -> None:
+@pytest.mark.parametrize("protocol", ["", "2026-07-28"])  # newer clients ask older servers by the newer protocol first
+def test_request_and_answer_on_two_connections_are_one_call(
+    tmp_path: Path, server: ScriptedServer, protocol: str
+) -> None:
     stream: list[Wire] = []
-    opened = threading.Event()
 
     def answer(wire: Wire, asked: Message) -> None:
         if asked.method == "GET":
+            stream.append(wire)
             wire.send(
                 EVENT_STREAM + chunk(f"event: endpoint\ndata: {server.origin}/messages?sessionId=s9\n\n".encode())
             )
-            stream.append(wire)
-            opened.set()
         else:
             wire.send("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
             stream[0].send(chunk(event(_result(1))))
 
+    meta = {"_meta": {"io.modelcontextprotocol/protocolVersion": protocol}} if protocol else {}
     server.answering = answer
     with proxy(tmp_path, server.origin) as through, through.connect() as wire:
-        wire.send("GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        through.send(wire, "GET", "/sse")
         assert wire.head().status == 200
-        assert next(wire.chunks()).endswith(b"data: http://localhost/messages?sessionId=s9\n\n")
-        assert through.post(tool_call("old"), target="/messages?sessionId=s9").status == 202
+        here = f"{through.origin}/messages?sessionId=s9"
+        assert next(wire.chunks()).endswith(f"data: {here}\n\n".encode())
+        called = request("tools/call", {"name": "old", "arguments": {}, **meta})
+        assert through.post(called, target="/messages?sessionId=s9").status == 202
         eventually(lambda: through.recorded.sessions() and ("tool_result", "old") in _told(through.recorded))
         assert through.stop(signal.SIGTERM) == 0
-    assert _requests(through.recorded)["tools/call old"]["mcp.session.id"] == "s9"
+    assert _requests(through.recorded)["tools/call old"].get("mcp.session.id") == (None if protocol else "s9")
+
+
+def test_what_a_resumed_stream_repeats_is_recorded_once(tmp_path: Path, server: ScriptedServer) -> None:
+    asked_for_roots = {"jsonrpc": "2.0", "id": 0, "method": "roots/list"}
+    told = b"".join(b"id: e-%d\n%s" % (n, event(said)) for n, said in enumerate([asked_for_roots, _result(1)]))
+
+    def answer(wire: Wire, asked: Message) -> None:
+        if b'"roots"' in asked.body:
+            wire.send("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+        else:
+            wire.send(EVENT_STREAM + chunk(told) + LAST_CHUNK)
+
+    server.answering = answer
+    session = ("Mcp-Session-Id: s-1", "MCP-Protocol-Version: 2025-11-25")
+    with proxy(tmp_path, server.origin) as through:
+        for _ in range(2):  # a client answers again what it is asked again
+            if server.requests:
+                through.ask("GET", "/mcp", *session, "Last-Event-ID: e-0")
+            else:
+                through.post(tool_call("asks", 1), *session)
+            through.post(b'{"jsonrpc":"2.0","id":0,"result":{"roots":[]}}', *session)
+        through.stop(signal.SIGTERM)
+    assert sorted(_requests(through.recorded)) == ["roots/list", "tools/call asks"]
 
 
 def test_a_client_that_hangs_up_has_cancelled(tmp_path: Path, server: ScriptedServer) -> None:
@@ -248,6 +276,8 @@ def test_nothing_secret_is_in_any_file_or_on_stderr(tmp_path: Path, server: Scri
         hostile = tool_call("echo", 3, text=secret["refused body"])
         assert through.ask("POST", "/mcp", "Origin: https://evil.example", *sent, body=hostile).status == 403
         through.stop(signal.SIGTERM)
+    (refused,) = [told for told in through.recorded.spans()[-1].events if told.name == "agent_trace.mcp.refused"]
+    assert '"refused":"origin"' in str((refused.attributes or {})["agent_trace.mcp.params"])
     written = through.recorded.text() + "\n".join(through.said)
     assert "tools/call echo" in written
     assert [name for name, value in SECRETS.items() if value in written] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_trace_otel.capture.mcp.http_upstream import Routes, parse
+from agent_trace_otel.capture.mcp.http.upstream import Routes, parse
 from agent_trace_otel.errors import UsageError
 
 HERE = "http://localhost:3100"

@@ -296,7 +296,7 @@ def test_garbage_is_counted_and_the_next_message_read(talk: Talk, recorded: Reco
 
 def test_lost_copies_are_counted_and_cost_one_message(talk: Talk, recorded: Recorded) -> None:
     talk.copy(copies.DATA, FROM_CLIENT, b'{"id":1,"method":"a"}\n{"id":2,"me')
-    talk.copy(copies.LOST, FROM_CLIENT, copies._NUMBER.pack(3))
+    talk.copy(copies.LOST, FROM_CLIENT, copies.NUMBER.pack(3))
     talk.copy(copies.DATA, FROM_CLIENT, b'"}\n{"id":3,"method":"c"}\n')
     talk.ends()
     spans = _named(recorded)
@@ -418,3 +418,15 @@ def test_a_refused_exchange_is_an_error_with_its_status(http: Talk, recorded: Re
     refused, unknown = spans["tools/call t"], spans["ping"]
     assert (refused.status.description, _told(refused)[semconv.ERROR_TYPE]) == ("can't reach the server", "502")
     assert (unknown.status.description, _told(unknown)[semconv.ERROR_TYPE]) == ("no such method", "-32601")
+
+
+def test_a_request_that_the_proxy_refused_leaves_a_trace(http: Talk, recorded: Recorded) -> None:
+    http.facts(copies.OPEN, 1, method="POST", path="/mcp", refused="origin")
+    http.facts(copies.META, 1, FROM_SERVER, status=403)
+    http.facts(copies.CLOSE, 1)
+    http.ends()
+    (root,) = recorded.spans()
+    (event,) = root.events
+    assert event.name == semconv.MCP_REFUSED_EVENT
+    told = json.loads(str((event.attributes or {})[semconv.MCP_PARAMS]))
+    assert told == {"method": "POST", "path": "/mcp", "refused": "origin"}

@@ -237,6 +237,7 @@ def test_options_end_where_the_servers_command_begins(tmp_path: Path) -> None:
     running = Running(command, tmp_path)
     out, err, code = running.ends()
     assert (out[:1], err.count(b"agent-trace: "), code) == (b"\n", 2, 0)
+    _closes(running)
     assert running.recorded.events()[0].data["agent_name"] == "mine"
 
 
@@ -251,7 +252,7 @@ def test_the_folder_is_complete_when_the_proxy_has_ended(tmp_path: Path) -> None
         running.into.write(_call(2))
         running.line()
         running.ends()
-        types = [event.event_type for event in running.recorded.events()]
+        types = [event.event_type for event in running.recorded.events()]  # at once: nothing is waited for
         assert types == ["session_start", *["tool_call", "tool_result"] * 2, "session_end"]
         assert running.recorded.meta().command.split()[-1] == "answer"
 
@@ -335,6 +336,16 @@ def test_a_module_of_the_users_is_not_taken_for_one_of_ours(tmp_path: Path) -> N
     running = Running([*([str(script)] if script.exists() else command), "record", "--", *PEER, "echo"], tmp_path)
     assert running.ends(b"x") == (b"x", b"", 0)
     _closes(running)
+
+
+def test_the_relay_loads_neither_json_nor_opentelemetry() -> None:
+    code = (
+        "import sys; from agent_trace_otel import cli; from agent_trace_otel.capture.mcp import relaying, stdio\n"
+        "stdio.record = lambda *_, **__: print([m for m in sys.modules if m.startswith(('json', 'opentelemetry'))])\n"
+        "cli.main(['record', '--', 'x'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 # -- trace context ---------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_error_handling() -> str:
 
 @server.tool()
 def test_x_mcp_header(
-    region: Annotated[str, Field(description="where", json_schema_extra={"x-mcp-header": "Region"})] = "none",
+    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "none",  # noqa: PT028 - a tool
 ) -> str:
     return f"region={region}"
 

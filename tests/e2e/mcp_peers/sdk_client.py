@@ -114,7 +114,7 @@ async def conversation(client: Any) -> dict[str, Any]:
         "progress": lambda: progress(client),
         "overtaking": lambda: overtaking(client),
         "many at once": lambda: many_at_once(client),
-        "long": lambda: client.call_tool("echo", {"message": "B" * 2_000_000}),
+        "long": lambda: client.call_tool("echo", {"message": "B" * 900_000}),
         "cancelled, then another": lambda: cancelled(client),
     }
     for name, step in steps.items():

@@ -1,0 +1,1 @@
+"""The proxy for MCP servers behind HTTP: what passes is passed on as it comes, and copied for the recording child."""
