@@ -145,7 +145,8 @@ def look_at_recorder(environ: Mapping[str, str]) -> RecorderFacts:
     """Ask the recorder, and look at what lies in its directory."""
     directory = state.directory(environ)
     if not os.path.lexists(directory):
-        return RecorderFacts(directory)
+        can_make = _can_make(Path(directory))
+        return RecorderFacts(directory, error="" if can_make else f"{directory} can't be made: hooks record nothing")
     if Path(directory).is_symlink() or (hasattr(os, "getuid") and Path(directory).stat().st_uid != os.getuid()):
         return RecorderFacts(directory, error=f"{directory} is a symbolic link or another user's: hooks don't use it")
     return RecorderFacts(

@@ -16,11 +16,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from agent_trace_otel.replay.moments import Moment
     from agent_trace_otel.replay.timeline import Selection
 
-EXPORT_FORMATS = ("json", "csv", "ndjson", "otlp")
+EXPORT_FORMATS = ("json", "csv", "ndjson", "otlp", "html", "perfetto")
 _MAX_IDLE = 2.0  # seconds
 _HELP_WIDTH = 100
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}  # seconds
 
 
 def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -42,7 +44,12 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     for name, (text, add_options) in _COMMANDS.items():
         description = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(
-            name, help=text, description=description, formatter_class=_Help, allow_abbrev=False
+            name,
+            help=text,
+            description=description,
+            epilog=f"Example: agent-trace {_EXAMPLES[name]}" if name in _EXAMPLES else None,
+            formatter_class=_Help,
+            allow_abbrev=False,
         )
         if name in argv:
             add_options(command)
@@ -53,7 +60,7 @@ def selection(values: argparse.Namespace) -> Selection:
     """Return what a replay shows.
 
     Raises:
-        UsageError: an unknown event type, or no regular expression.
+        UsageError: an unknown event type, no regular expression, or no moment.
     """
     import re
 
@@ -73,7 +80,8 @@ def selection(values: argparse.Namespace) -> Selection:
     except re.error as error:
         msg = f"--grep: {values.grep!r} is no regular expression: {error}"
         raise UsageError(msg) from error
-    return Selection(frozenset(event_types), tool=values.tool, errors=values.errors, pattern=pattern)
+    moments = _moment("--from", values.since), _moment("--to", values.until)
+    return Selection(frozenset(event_types), tool=values.tool, errors=values.errors, pattern=pattern, between=moments)
 
 
 def pace(values: argparse.Namespace) -> tuple[float, float] | None:
@@ -89,6 +97,30 @@ def pace(values: argparse.Namespace) -> tuple[float, float] | None:
         return None
     speed = 1.0 if values.speed is None else _positive("--speed", values.speed, "x")
     return speed, _MAX_IDLE if values.max_idle is None else _positive("--max-idle", values.max_idle, "s")
+
+
+def since(values: argparse.Namespace) -> float:
+    """Return the unix seconds that --since means: so long ago, or a date or time; local unless it names a zone.
+
+    Raises:
+        UsageError: it is neither a duration such as 2h nor an ISO 8601 date or time.
+    """
+    given = values.since
+    if given is None:
+        return float("-inf")
+    number, unit = given[:-1], given[-1:]
+    try:
+        if number.isdecimal() and unit in _UNITS:
+            import time
+
+            return time.time() - int(number) * _UNITS[unit]
+        from datetime import datetime
+
+        # Python 3.10 doesn't take the Z
+        return datetime.fromisoformat(f"{number}+00:00" if unit in {"Z", "z"} else given).timestamp()
+    except (ValueError, OverflowError):
+        msg = f"--since: {given!r} is neither a duration (30m, 2h, 3d, 1w) nor a date (2026-01-31, 2026-01-31T09:00)"
+        raise UsageError(msg) from None
 
 
 def headers(given: list[str]) -> Mapping[str, str]:
@@ -166,6 +198,7 @@ def _doctor(command: argparse.ArgumentParser) -> None:
 def _list(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--errors", action="store_true", help="only sessions with errors")
+    command.add_argument("--since", metavar="T", help="only sessions begun since: 30m, 2h, 3d, 1w ago, or a date")
 
 
 def _replay(command: argparse.ArgumentParser) -> None:
@@ -174,6 +207,10 @@ def _replay(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tool", metavar="NAME", help="only calls of this tool and what closed them; * and ? match")
     command.add_argument("--errors", action="store_true", help="only errors and the calls that they closed")
     command.add_argument("--grep", metavar="RE", help="only events whose data matches this regular expression")
+    command.add_argument("--from", dest="since", metavar="T", help="begin there: 90s, 2m30s after the start, or 14:32")
+    command.add_argument("--to", dest="until", metavar="T", help="end there")
+    command.add_argument("--tree", action="store_true", help="as a tree: turns, their calls, sub-agents")
+    command.add_argument("--follow", action="store_true", help="what comes: of a session that runs, or the next")
     command.add_argument("--live", action="store_true", help="with the pauses that lay between the events")
     command.add_argument("--speed", metavar="X", help="with --live: so many times faster")
     command.add_argument("--max-idle", metavar="S", help=f"with --live: no longer pause (default: {_MAX_IDLE:g} s)")
@@ -194,8 +231,34 @@ def _export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--service-name", metavar="NAME", help="with otlp: service.name instead of the recorded one")
 
 
+def _explain(command: argparse.ArgumentParser) -> None:
+    _session(command)
+    _told_briefly(command)
+
+
+def _diff(command: argparse.ArgumentParser) -> None:
+    command.description = f"{command.description} Exits with 0 whether they differ or not."
+    command.add_argument("a", metavar="A", help="beginning of the first session's id")
+    command.add_argument("b", metavar="B", help="beginning of the other one's")
+    _told_briefly(command)
+
+
+def _told_briefly(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="as JSON, with everything in it")
+    command.add_argument("--full", action="store_true", help="leave nothing out, cut nothing")
+    command.add_argument("--no-color", action="store_true", help="plain text; NO_COLOR does the same")
+
+
 def _session(command: argparse.ArgumentParser) -> None:
     command.add_argument("session", metavar="ID", nargs="?", help="beginning of an id (default: the newest session)")
+
+
+def _moment(option: str, text: str | None) -> Moment | None:
+    if text is None:
+        return None
+    from agent_trace_otel.replay.moments import moment
+
+    return moment(option, text)
 
 
 def _positive(option: str, text: str, unit: str) -> float:
@@ -234,7 +297,7 @@ def _hook(command: argparse.ArgumentParser) -> None:
 
 
 def _record_http(command: argparse.ArgumentParser) -> None:
-    from agent_trace_otel.capture.mcp.http import DEFAULT_BIND, DEFAULT_PORT
+    from agent_trace_otel.capture.mcp.http.proxy import DEFAULT_BIND, DEFAULT_PORT
 
     command.add_argument("url", metavar="URL", help="the server's, such as https://example.com/mcp")
     port = f"port to listen on, 0 for any (default: {DEFAULT_PORT})"
@@ -271,17 +334,60 @@ def _redact(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help="text, JSON or JSON lines; - reads standard input")
 
 
+def _completion(command: argparse.ArgumentParser) -> None:
+    command.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish")
+    command.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)  # with which the scripts ask
+
+
+_EXAMPLES = {
+    "collect": "collect --port 4318",
+    "completion": "completion bash > ~/.local/share/bash-completion/completions/agent-trace",
+    "demo": "demo --full",
+    "diff": "diff 201da364 5e551017",
+    "doctor": "doctor --json",
+    "explain": "explain 201da364",
+    "export": "export 201da364 --format otlp --endpoint http://localhost:4318",
+    "hook": "hook PreToolUse < payload.json",
+    "inspect": "inspect 201da364 | jq .open_calls",
+    "list": "list --errors --json",
+    "prune": "prune --older-than 30d --dry-run",
+    "record": "record --name files -- npx -y @modelcontextprotocol/server-filesystem .",
+    "import": "import --discover --since 1w",
+    "record-http": "record-http https://example.com/mcp --port 3100",
+    "redact": "redact server.log",
+    "replay": "replay --tool Bash --errors, or replay --follow",
+    "run": "run -- python agent.py",
+    "setup": "setup claude-code --write",
+    "ship": "ship --all --endpoint http://localhost:4318",
+    "stats": "stats 201da364 --json",
+}
+
+
+def _import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("paths", metavar="PATH", nargs="*", help="a transcript, or a directory of a project's")
+    command.add_argument("--discover", action="store_true", help="all that Claude Code keeps in ~/.claude/projects")
+    command.add_argument("--since", metavar="T", help="only sessions written to since: 30m, 2h, 3d, 1w ago, or a date")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be added")
+    command.add_argument("--no-redact", action="store_true", help="store and send secrets as they are")
+    command.add_argument("--endpoint", metavar="URL", help="send what is new there as well; without it nothing is sent")
+    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="with --endpoint: send it")
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("record an offline agent into the trace directory and replay it", _demo),
     "doctor": ("show what is configured, what is recorded, and what is wrong", _doctor),
     "list": ("list the sessions, newest first", _list),
     "replay": ("show a session as it happened", _replay),
     "stats": ("count a session: calls, errors, latencies and tokens per tool and model", _stats),
+    "explain": ("tell a session's story: its course, its failures, what its answer rests on", _explain),
+    "diff": ("show where two sessions part, and what each did that the other did not", _diff),
     "inspect": ("show a session whole, as one JSON document", _session),
     "export": ("turn a session into another format, or send it to a back end", _export),
+    "import": ("make sessions of the transcripts that Claude Code has kept", _import),
     "setup": ("print the hook settings of a coding agent, or merge them into its settings file", _setup),
     "hook": ("handle one hook event of a coding agent (what setup registers)", _hook),
     "record-http": ("record what is said to an MCP server over HTTP: clients speak to a port here", _record_http),
     "record": ("run an MCP server over stdio and record what passes: record -- COMMAND...", _record),
     "redact": ("tell what redaction would withhold from a file, and why", _redact),
+    "completion": ("print the script that completes commands, options and ids in a shell", _completion),
 }

@@ -52,7 +52,7 @@ def cost_usd(
     The first call imports genai-prices, which takes about as long as the whole SDK.
 
     Args:
-        provider: gen_ai.provider.name, such as "anthropic".
+        provider: gen_ai.provider.name, such as "anthropic"; "" leaves it to the model's name.
         model: the model that answered.
         usage: token counts: ``input`` (neither read from nor written to a cache), ``cache_read``, ``cache_creation``
             and its part ``cache_creation_1h``, ``output`` (reasoning included), and ``web_searches``.
@@ -66,7 +66,7 @@ def cost_usd(
     price = _pricing()
     if price is None or not usage:
         return None
-    asked: dict[str, Any] = {"provider_id": _PROVIDERS.get(provider, provider)}
+    asked: dict[str, Any] = {"provider_id": _PROVIDERS.get(provider, provider) or None}
     counts = _Counts(usage)
     try:
         if at_ns is not None:

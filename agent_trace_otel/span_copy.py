@@ -28,6 +28,8 @@ CONTENT_ATTRIBUTES = frozenset(
         semconv.SYSTEM_INSTRUCTIONS,
         semconv.TOOL_CALL_ARGUMENTS,
         semconv.TOOL_CALL_RESULT,
+        semconv.MCP_PARAMS,
+        semconv.MCP_RESULT,
         semconv.TEXT,
     }
 )

@@ -140,6 +140,12 @@ def test_a_state_directory_that_hooks_refuse_is_a_problem(home: Home) -> None:
     assert ["symbolic link" in problem for problem in facts(home)["problems"]] == [True]
 
 
+def test_a_state_directory_that_can_not_be_made_is_a_problem(home: Home) -> None:
+    home.state.parent.parent.mkdir(parents=True, exist_ok=True)
+    home.state.parent.write_text("a file")
+    assert ["can't be made" in problem for problem in facts(home)["problems"]] == [True]
+
+
 def test_settings_are_shown_without_keys(home: Home) -> None:
     found = run(
         home,

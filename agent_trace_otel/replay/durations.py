@@ -6,6 +6,8 @@ Comes in: seconds or milliseconds. Goes out: short text. Pure; called by every v
 from __future__ import annotations
 
 _MINUTE, _HOUR = 60, 3600
+_ENDINGS = ("th", "st", "nd", "rd", *["th"] * 6)  # of ordinal numbers, by their last digit
+_TEENS = (11, 12, 13)
 _AGES = (("y", 31_557_600), ("d", 86_400), ("h", _HOUR), ("m", _MINUTE))
 
 
@@ -45,3 +47,8 @@ def age(since: float) -> str:
         if since >= size:
             return f"{int(since / size)}{unit}"
     return f"{max(0, int(since))}s"
+
+
+def nth(number: int) -> str:
+    """Return an ordinal number: ``1st``, ``2nd``, ``3rd``, ``11th``, ``22nd``."""
+    return f"{number}th" if number % 100 in _TEENS else f"{number}{_ENDINGS[number % 10]}"

@@ -28,7 +28,7 @@ _INLINE = re.compile(
     r")"
 )
 _LEADING = " >#-*+0123456789"
-_MARKS = re.compile(r"[*_`\[~]")
+_MARKS = re.compile(r"[*`\[~]|(?<![\w/.])_")  # an underscore after a letter marks nothing
 
 
 def plain_line(text: str) -> str:

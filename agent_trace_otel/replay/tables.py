@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from agent_trace_otel.replay.listing import summary
-from agent_trace_otel.replay.stats import skipped
+from agent_trace_otel.replay.stats import figures
 from agent_trace_otel.replay.terminal import escape
 from agent_trace_otel.store.lines import is_object, read_event
 
@@ -40,14 +40,18 @@ def events_as_json(index: SessionIndex) -> Iterator[str]:
 
 
 def document(session: Session, index: SessionIndex) -> Iterator[str]:
-    """Yield the pieces of one JSON object: what is known of a session, its open calls, what was skipped, its events."""
+    """Yield the pieces of one JSON object: what is known of a session, its open calls, its figures, its events.
+
+    Figures are those of `stats.figures`: tools, models, cost, files, retries, loops, and what was skipped.
+    """
+    found = figures(session, index)
     head: dict[str, Any] = {
         **summary(session),
         "folder": session.folder,
         "meta_problem": session.meta_problem or None,
         "counts": {event_type: index.count(event_type) for event_type in dict.fromkeys(index.event_types)},
         "open_calls": [index.event(ordinal) for ordinal in index.order if index.is_open(ordinal)],
-        "skipped": skipped(index),
+        **{name: value for name, value in found.items() if name not in {"session", "events"}},
     }
     yield json.dumps(head, indent=2)[: -len("\n}")] + ',\n  "events": '
     yield from _array(index, "  ")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 80
 _NARROWEST = 40
+_COLOUR = re.compile("(\x1b\\[[0-9]+m)")  # as views write them; none is left in what was recorded
 _FIRST_OF_ANOTHER_WIDTH = "\u0300"  # combining marks; what comes before takes one column, and so does an ellipsis
 
 # C0 and C1 controls, soft hyphen, bidirectional and invisible format characters, line separators, surrogates, tags.
@@ -44,6 +45,9 @@ def one_line(text: str, width: int | None) -> str:
     if head.isascii() and head.isprintable():
         return head if len(text) <= width else head[:-1] + "…"
     # no more is looked at than can be shown, so that a value of megabytes costs what a short one does
+    line = " ".join(text[: 2 * width].split())
+    if (len(line) > width or len(text) <= 2 * width) and line.isascii() and line.isprintable():
+        return line if len(line) <= width else line[: width - 1] + "…"
     head = text[: 4 * width]
     line = escape(" ".join(head.split()))
     return cut(line if len(head) == len(text) else line + "…", width)
@@ -71,6 +75,31 @@ def cut(text: str, width: int) -> str:
             end = at + 1
         marks = 0
     return text
+
+
+def cut_coloured(text: str, width: int) -> str:
+    """Return text as `cut` does, leaving the colours in it, which take no columns, and their end."""
+    plain = _COLOUR.sub("", text)
+    if columns_in(plain) <= width:
+        return text
+    left = len(cut(plain, width)) - 1  # characters before the ellipsis
+    shown: list[str] = []
+    for at, part in enumerate(_COLOUR.split(text)):  # text, colour, text, ...
+        if at % 2:
+            shown.append(part)
+        elif left >= 0:
+            shown.append(part if len(part) <= left else part[:left] + "…")
+            left = left - len(part) if len(part) <= left else -1
+    return "".join(shown)
+
+
+def columns_in(text: str) -> int:
+    """Return how many columns printable text takes; wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text if not combining(letter))
 
 
 def columns_of(stream: TextIO) -> int:

@@ -1,32 +1,40 @@
 """An index -> the entries that a replay shows, in order of time.
 
 Comes in: a SessionIndex and what the user asked to see. Goes out: Entry objects, each with its place in time, its depth
-among the calls and whether its call is still open. Pure; called by the replay command.
+among the calls, and what is remarkable about it: a call still open, one made before, a long silence, a result that does
+not follow its call. Pure; called by the replay command.
 """
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from agent_trace_otel.replay.nesting import OPENING, Nesting
+from agent_trace_otel.store.index import NONE
+from agent_trace_otel.store.lines import is_object
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
+    from agent_trace_otel.replay.moments import Moment
+    from agent_trace_otel.replay.nesting import SubAgent
     from agent_trace_otel.store.index import SessionIndex
 
-DEEPEST = 8  # levels that are shown as depth; deeper calls are shown at this one
+SLOW = 10.0  # seconds without an event that are worth a mark
 
 
 class Selection:
     """Which entries to show: those that pass every rule that is set.
 
     ``tool`` is a name or a glob pattern, and takes a call with what closed it. ``errors`` takes errors with the calls
-    they closed. ``pattern`` is searched in an event's data as JSON text.
+    they closed. ``pattern`` is searched in an event's data as JSON text. ``between`` is the first and the last moment
+    to show, None for the session's own.
     """
 
-    __slots__ = ("errors", "event_types", "pattern", "tool")
+    __slots__ = ("between", "errors", "event_types", "pattern", "tool")
 
     def __init__(
         self,
@@ -35,19 +43,21 @@ class Selection:
         tool: str | None = None,
         errors: bool = False,
         pattern: re.Pattern[str] | None = None,
+        between: tuple[Moment | None, Moment | None] = (None, None),
     ) -> None:
         self.event_types = event_types
         self.tool = tool
         self.errors = errors
         self.pattern = pattern
+        self.between = between
 
     @property
-    def is_everything(self) -> bool:
-        """Whether no rule is set."""
+    def takes_every_kind(self) -> bool:
+        """Whether only the time, if anything, decides what is shown."""
         return not (self.event_types or self.tool or self.errors or self.pattern)
 
     def takes(self, index: SessionIndex, ordinal: int) -> bool:
-        """Tell whether an event passes."""
+        """Tell whether an event passes all rules but those of time."""
         event_type = index.event_types[ordinal]
         if self.event_types and event_type not in self.event_types:
             return False
@@ -61,24 +71,45 @@ class Selection:
             return False
         return self.pattern is None or self.pattern.search(_searchable(index.data(ordinal))) is not None
 
+    def span(self, index: SessionIndex) -> tuple[float, float]:
+        """Return the first and the last moment to show, in unix seconds."""
+        first, last = (index.timestamps[index.order[end]] for end in (0, -1)) if len(index) else (0.0, 0.0)
+        since, until = self.between
+        return (
+            float("-inf") if since is None else since.at(first, last),
+            float("inf") if until is None else until.at(first, last),
+        )
+
 
 class Entry:
     """One event to show.
 
-    ``offset`` is seconds since the session's first event. ``depth`` is the number of calls that this event stands in.
-    ``open_for`` is the seconds that a call without an end has been open, None for anything else.
+    Attributes:
+        offset: seconds since the session's first event.
+        depth: the number of calls that this event stands in.
+        agent: the sub-agent whose event it is, None for the main one.
+        open_for: the seconds that a call without an end has been open, None for anything else.
+        times: of a tool call, which one it is of those with the same tool and equal arguments; from 1.
+        silence: seconds since the event before, if they are many and this event doesn't say what took so long; else 0.
+        call: of a closing event that doesn't follow its call, the call's ordinal; else -1.
+        is_plain: whether there is nothing to remark: no sub-agent, not open, made once, no silence, no such call.
     """
 
-    __slots__ = ("_data", "_index", "depth", "event_type", "offset", "open_for", "ordinal")
+    # most events are plain: class attributes save setting and asking for all of these a hundred thousand times
+    is_plain = True
+    depth = 0
+    agent: SubAgent | None = None
+    open_for: float | None = None
+    times = 1
+    silence = 0.0
+    call = NONE
+    _data: dict[str, Any] | None = None
 
     def __init__(self, index: SessionIndex, ordinal: int, offset: float) -> None:
         self._index = index
-        self._data: dict[str, Any] | None = None
         self.ordinal = ordinal
         self.event_type = index.event_types[ordinal]
         self.offset = offset
-        self.depth = 0
-        self.open_for: float | None = None
 
     @property
     def data(self) -> dict[str, Any]:
@@ -95,66 +126,124 @@ class Entry:
     @property
     def duration_ms(self) -> float | None:
         """Milliseconds that the call took which this event closes."""
-        return self._index.duration_ms(self.ordinal)
+        duration = self._index.durations[self.ordinal]
+        return duration if duration == duration else self._index.duration_ms(self.ordinal)  # noqa: PLR0124 - not NaN
+
+    @property
+    def call_offset(self) -> float:
+        """When the call was made that this event closes, in seconds since the session's first event."""
+        timestamps = self._index.timestamps
+        return self.offset - timestamps[self.ordinal] + timestamps[self.call]
+
+    @property
+    def call_data(self) -> dict[str, Any]:
+        """The values of the call that this event closes."""
+        return self._index.data(self.call)
 
 
-def timeline(index: SessionIndex, selection: Selection, now: float | None = None) -> Iterator[Entry]:
-    """Yield the entries of a session that ``selection`` takes, in order of time.
+def timeline(
+    index: SessionIndex,
+    selection: Selection,
+    now: float | None = None,
+    *,
+    agent_parents: Callable[[], Mapping[str, str]] = dict,
+    arriving: Iterable[int] | None = None,
+) -> Iterator[Entry]:
+    """Return the entries of a session that ``selection`` takes, in order of time.
 
-    A selection is shown flat: depth is told only where every call is shown.
+    A selection of some kinds of events is shown flat: depth is told only where every call is shown.
 
     Args:
         index: the session's events.
         selection: what to show.
         now: unix seconds until which open calls have been open, for a session that runs; else its last event's time.
+        agent_parents: gives the parent's span id by the span id of each agent; asked if there are sub-agents.
+        arriving: ordinals as they come, of a session that is followed; then no call is marked as open.
     """
-    if not len(index):
-        return
-    timestamps, order = index.timestamps, index.order
-    first = timestamps[order[0]]
-    now = now or timestamps[order[-1]]
-    nesting = Nesting(index) if selection.is_everything else None
-    for ordinal in order:
-        if nesting is None and not selection.takes(index, ordinal):
-            continue
+    now = index.timestamps[index.order[-1]] if now is None and arriving is None and len(index) else now
+    is_flat = not selection.takes_every_kind
+    entries = _selected(index, selection, now, agent_parents, index.order if arriving is None else arriving)
+    return _in_sequence(entries, index, is_flat=is_flat)
+
+
+def _selected(
+    index: SessionIndex,
+    selection: Selection,
+    now: float | None,
+    agent_parents: Callable[[], Mapping[str, str]],
+    ordinals: Iterable[int],
+) -> Iterator[Entry]:
+    """Yield the entries that are selected, each in its place; every event counts, shown or not."""
+    timestamps, partners = index.timestamps, index.partners
+    is_flat = not selection.takes_every_kind
+    place, count = Nesting(index, agent_parents).place, CallCounts().count
+    first = since = until = None
+    for ordinal in ordinals:
         timestamp = timestamps[ordinal]
+        if first is None or since is None or until is None:
+            first = timestamp
+            since, until = selection.span(index)
         entry = Entry(index, ordinal, timestamp - first)
-        if nesting is not None:
-            entry.depth = nesting.depth(entry)
-        if index.is_open(ordinal):
-            entry.open_for = max(0.0, now - timestamp)
+        place(entry)
+        if entry.event_type == "tool_call":
+            times = count(entry.tool_name, entry.data.get("arguments"))
+            if times > 1:
+                entry.times, entry.is_plain = times, False
+        if timestamp < since or timestamp > until or (is_flat and not selection.takes(index, ordinal)):
+            continue
+        if is_flat and entry.depth:
+            entry.depth = 0
+        if now is not None and partners[ordinal] == NONE and entry.event_type in OPENING:
+            entry.open_for, entry.is_plain = max(0.0, now - timestamp), False
         yield entry
 
 
-class Nesting:
-    """How deep each event stands in the calls that are open at its time. Holds only those, however long the session."""
+class CallCounts:
+    """Counts calls of one tool with equal arguments. Keeps a number for each, however long the arguments are."""
 
-    def __init__(self, index: SessionIndex) -> None:
-        self._partners = index.partners
-        self._depths: dict[str, int] = {}  # by span id
-        self._spans: dict[int, str] = {}  # of an open call, by ordinal
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
 
-    def depth(self, entry: Entry) -> int:
-        """Return the depth of the next entry; entries must come in order of time."""
-        if entry.event_type in _OPENING:
-            data = entry.data
-            depth = self._depths.get(_string(data, "parent_span_id"), -1) + 1
-            span = _string(data, "span_id")
-            if span:
-                self._spans[entry.ordinal] = span
-                self._depths[span] = depth
-            return min(depth, DEEPEST)
-        partner = self._partners[entry.ordinal]
-        if partner >= 0:
-            return min(self._depths.pop(self._spans.pop(partner, ""), 0), DEEPEST)
-        if not self._depths:
-            return 0
-        return min(self._depths.get(_string(entry.data, "span_id"), -1) + 1, DEEPEST)
+    def count(self, name: str, arguments: Any) -> int:  # noqa: ANN401 - JSON
+        """Return how many calls of a tool with these arguments there were so far, this one included."""
+        if not is_object(arguments) or not arguments:
+            return 1
+        try:
+            # the order of an object's members means nothing
+            key = hash((name, *arguments.items()) if len(arguments) == 1 else (name, frozenset(arguments.items())))
+        except TypeError:  # an array or an object in it
+            try:
+                key = hash((name, repr(sorted(arguments.items()))))
+            except RecursionError:
+                return 1
+        times = self._counts[key] = self._counts.get(key, 0) + 1
+        return times
 
 
-def _string(data: dict[str, Any], name: str) -> str:
-    value = data.get(name)
-    return value if isinstance(value, str) else ""
+def _in_sequence(entries: Iterable[Entry], index: SessionIndex, *, is_flat: bool) -> Iterator[Entry]:
+    """Yield entries with what lies between them and those before: silence, and others between a call and its end.
+
+    Of a flat selection, what lies between is not shown, so nothing is known of silence.
+    """
+    partners = index.partners
+    calls: list[tuple[int, int]] = []  # ordinal and depth of the calls after which came only what is inside them
+    before = float("inf")
+    for entry in entries:
+        depth, ordinal, offset = entry.depth, entry.ordinal, entry.offset
+        partner = partners[ordinal]
+        while calls and calls[-1][0] != partner and calls[-1][1] >= depth:
+            calls.pop()
+        if entry.event_type in OPENING:
+            calls.append((ordinal, depth))
+        elif partner >= 0:
+            if calls and calls[-1][0] == partner:
+                calls.pop()
+            else:
+                entry.call, entry.is_plain = partner, False
+        if offset - before >= SLOW and not is_flat and entry.event_type not in _SAYS_ITSELF:
+            entry.silence, entry.is_plain = offset - before, False
+        before = offset
+        yield entry
 
 
 def _searchable(data: dict[str, Any]) -> str:
@@ -163,5 +252,6 @@ def _searchable(data: dict[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False)
 
 
-_OPENING = frozenset({"tool_call", "llm_request"})
 _TOOL_TYPES = frozenset({"tool_call", "tool_result", "error"})
+# before these, something was at work: a tool, or a model that answered
+_SAYS_ITSELF = frozenset({"tool_result", "llm_response", "error", "assistant_response"})

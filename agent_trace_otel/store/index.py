@@ -18,7 +18,7 @@ from agent_trace_otel.store.lines import read_data, read_event, read_head, token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Any, BinaryIO
 
@@ -45,11 +45,13 @@ class SessionIndex:
     ``order`` is the ordinals by time, equal times in file order. ``torn``, ``unreadable`` and ``repeated`` count the
     lines left out: cut off at the end of the file, no events, and events that the file holds already.
 
+    With ``grows``, `read_on` takes in what is appended later; ``order`` stays that of the beginning.
+
     Raises:
         StoreError: the file can't be read. A missing one is an empty one.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, grows: bool = False) -> None:
         self.event_types: list[str] = []
         self.timestamps = array("d")
         self.durations = array("d")
@@ -58,19 +60,15 @@ class SessionIndex:
         self.torn = self.unreadable = self.repeated = 0
         self._offsets = array("q")
         self._file: BinaryIO | None = None
-        try:
-            self._file = open_regular(path)
-            ascending = self._scan(self._file)
-        except FileNotFoundError:
-            ascending = True
-        except OSError as error:
-            self.close()
-            msg = f"can't read {path}: {error.strerror}"
-            raise StoreError(msg) from error
+        self._path = path
+        self._scanned = _Scanned()
+        ascending = self._read()
         ordinals = range(len(self.timestamps))
         self.order: Sequence[int] = (
             ordinals if ascending else array("l", sorted(ordinals, key=self.timestamps.__getitem__))
         )
+        if not grows:
+            self._scanned = _Scanned()  # the ids of a long session take more room than its columns
 
     def __enter__(self) -> Self:
         return self
@@ -87,12 +85,34 @@ class SessionIndex:
             self._file.close()
             self._file = None
 
+    def read_on(self) -> range:
+        """Read the lines that were appended since; a last line without its end is left for the next time.
+
+        Returns:
+            The new ordinals, in file order.
+
+        Raises:
+            StoreError: the file can't be read.
+        """
+        known = len(self)
+        self._read()
+        return range(known, len(self))
+
     def line(self, ordinal: int) -> bytes:
         """Return an event's line as it was written, without its newline."""
         if self._file is None:
             return b""
         self._file.seek(self._offsets[ordinal])
         return self._file.readline().rstrip(b"\n")
+
+    def lines(self, ordinals: Iterable[int]) -> Iterator[bytes]:
+        """Yield the lines of many events: those of `line`, at half the price."""
+        if self._file is None:
+            return
+        seek, readline, offsets = self._file.seek, self._file.readline, self._offsets
+        for ordinal in ordinals:
+            seek(offsets[ordinal])
+            yield readline().rstrip(b"\n")
 
     def event(self, ordinal: int) -> dict[str, Any]:
         """Return an event's seven values by name."""
@@ -126,6 +146,10 @@ class SessionIndex:
         """Tell whether an event opens a call that nothing has closed."""
         return self.partners[ordinal] == NONE and self.event_types[ordinal] in _OPENING
 
+    def open_calls(self) -> int:
+        """Return how many calls nothing has closed."""
+        return sum(map(self.is_open, range(len(self))))
+
     def count(self, event_type: str) -> int:
         """Return how many events are of a type."""
         return self.event_types.count(event_type)
@@ -138,15 +162,27 @@ class SessionIndex:
         """Return the tokens of all model responses."""
         return sum(tokens_of(self.data(n)) for n in self.of_type("llm_response"))
 
+    def _read(self) -> bool:
+        """Read from where the last reading ended; True if the lines were in order of time already."""
+        try:
+            if self._file is None:
+                self._file = open_regular(self._path)
+            self.torn = 0
+            return self._scan(self._file)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            self.close()
+            msg = f"can't read {self._path}: {error.strerror}"
+            raise StoreError(msg) from error
+
     def _scan(self, file: BinaryIO) -> bool:
         """Fill the columns; True if the lines were in order of time already."""
-        types, timestamps, durations = self.event_types, self.timestamps, self.durations
-        partners, names, offsets = self.partners, self.tool_names, self._offsets
-        texts: dict[bytes, str] = {}  # one string for each type and name, however often it comes
-        seen: set[bytes] = set()
-        open_calls: dict[bytes, int] = {}
-        early_ends: dict[bytes, int] = {}  # of several writers, the one that ends a call may be the faster
-        offset, latest, ascending, ordinal, nan = 0, 0.0, True, 0, float("nan")
+        types, timestamps, durations, partners = self.event_types, self.timestamps, self.durations, self.partners
+        names, offsets, state = self.tool_names, self._offsets, self._scanned
+        texts, seen, open_calls, early_ends = state.texts, state.seen, state.open_calls, state.early_ends
+        line, offset, latest, ascending, ordinal, nan = b"", state.offset, 0.0, True, len(types), float("nan")
+        file.seek(offset)
         for line in file:
             start, offset = offset, offset + len(line)
             head = read_head(line)
@@ -190,6 +226,7 @@ class SessionIndex:
             names.append((texts.get(name) or texts.setdefault(name, _text(name))) if name else "")
             offsets.append(start)
             ordinal += 1
+        state.offset = offset - len(line) if self.torn else offset  # what is torn now may be whole the next time
         return ascending
 
     def _count_bad(self, line: bytes) -> None:
@@ -197,6 +234,19 @@ class SessionIndex:
             self.torn += 1
         elif line.strip():  # a writer begins a new line after a torn one, which may leave an empty one
             self.unreadable += 1
+
+
+class _Scanned:
+    """What reading on has to know of what was read."""
+
+    __slots__ = ("early_ends", "offset", "open_calls", "seen", "texts")
+
+    def __init__(self) -> None:
+        self.texts: dict[bytes, str] = {}  # one string for each type and name, however often it comes
+        self.seen: set[bytes] = set()
+        self.open_calls: dict[bytes, int] = {}
+        self.early_ends: dict[bytes, int] = {}  # of several writers, the one that ends a call may be the faster
+        self.offset = 0
 
 
 def open_regular(path: str) -> BinaryIO:

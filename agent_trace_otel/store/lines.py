@@ -30,6 +30,7 @@ _match_head = re.compile(
 
 # NaN and infinity are no JSON: as strings they can be shown and written again
 _decoder = json.JSONDecoder(parse_constant=str)
+_DATA = b'"data":{'
 _LARGEST = 1e24  # whatever is beyond it is no time and no count
 
 
@@ -78,8 +79,15 @@ def read_event(line: bytes) -> dict[str, Any]:
 
 def read_data(line: bytes) -> dict[str, Any]:
     """Return the ``data`` of an event, empty when there is none."""
-    data = read_event(line).get("data")
-    return data if is_object(data) else {}
+    at = line.find(_DATA)
+    if at > 0 and line.count(b"{", 0, at) == 1:  # no other object before it: what is found is the event's own
+        try:
+            data: dict[str, Any] = _decoder.raw_decode(line[at + len(_DATA) - 1 :].decode("utf-8"))[0]
+        except (ValueError, RecursionError):
+            return {}
+        return data
+    found = read_event(line).get("data")
+    return found if is_object(found) else {}
 
 
 def tokens_of(data: dict[str, Any], name: str = "total_tokens") -> int:

@@ -107,13 +107,17 @@ class Session:
             command = start.get("command")
             if not self.command and is_list(command):
                 self.command = " ".join(map(as_text, command))
-        self.state, self.pid = _state(index, starts, ends)
+        self.update_state(index)
         if self.state == "ended":
             self.ended_at = index.timestamps[ends[-1]]
         elif self.state == "running":
             import time
 
             self.duration_ms = max(self.duration_ms, (time.time() - self.started_at) * 1000)
+
+    def update_state(self, index: SessionIndex) -> None:
+        """Take only the state and the process from the timeline: whether a session that is followed still runs."""
+        self.state, self.pid = _state(index, list(index.of_type("session_start")), list(index.of_type("session_end")))
 
     def _read_meta(self) -> dict[str, Any]:
         try:

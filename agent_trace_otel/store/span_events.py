@@ -130,7 +130,11 @@ def closing(  # noqa: PLR0913 - what an ended span is made of
 ) -> tuple[str, str] | None:
     """Return (event type, data) of the one event that closes a span, None if its kind has none."""
     if kind == "session":
-        data: dict[str, Any] = {"duration_ms": duration_ms, "exit_code": attributes.get(semconv.PROCESS_EXIT_CODE)}
+        data: dict[str, Any] = {
+            "duration_ms": duration_ms,
+            "exit_code": attributes.get(semconv.PROCESS_EXIT_CODE),
+            "cost_usd": _amount(attributes.get(semconv.SESSION_COST)),
+        }
         if failure is not None:
             data |= {"error": attributes.get(semconv.ERROR_TYPE), "message": cut_text(failure.message, limit)}
         return "session_end", with_tail(data, tail)
@@ -186,6 +190,11 @@ def _response_data(attributes: Attributes, outcome: object) -> dict[str, Any]:
         "model": attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL),
         "input_tokens": tokens_in,
         "output_tokens": tokens_out,
+        "cached_tokens": _number(attributes.get(semconv.USAGE_CACHE_READ_INPUT_TOKENS)),
+        "cache_write_tokens": _number(attributes.get(semconv.USAGE_CACHE_WRITE_INPUT_TOKENS)),
+        "reasoning_tokens": _number(attributes.get(semconv.USAGE_REASONING_OUTPUT_TOKENS)),
+        "provider": attributes.get(semconv.PROVIDER_NAME),
+        "cost_usd": _amount(attributes.get(semconv.COST)),
     }
     if outcome not in (None, semconv.OUTCOME_OK):
         data["outcome"] = str(outcome)
@@ -197,10 +206,8 @@ def point(name: str, attributes: Attributes, limit: int) -> tuple[str, dict[str,
     get = attributes.get
     if name == semconv.USER_PROMPT_EVENT:
         source = get(semconv.PROMPT_SOURCE)
-        return "user_prompt", {
-            "prompt": cut_text(str(get(semconv.TEXT, "")), limit),
-            "source": None if source is None else str(source),
-        }
+        prompt = {"prompt": cut_text(str(get(semconv.TEXT, "")), limit)}
+        return "user_prompt", prompt if source is None else {**prompt, "source": str(source)}
     if name == semconv.ASSISTANT_RESPONSE_EVENT:
         return "assistant_response", {"text": cut_text(str(get(semconv.TEXT, "")), limit)}
     if name == semconv.DECISION_EVENT:
@@ -354,6 +361,11 @@ def _member(value: object, name: str) -> object:
 
 
 def _number(value: object) -> int | None:
+    amount = _amount(value)
+    return None if amount is None else int(amount)
+
+
+def _amount(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if math.isfinite(value) else None
+    return value if math.isfinite(value) else None

@@ -27,10 +27,10 @@ class Written:
 def written_in(folder: Path) -> Written:
     """Read the ids in a folder that may not exist; a torn line holds none."""
     return Written(
-        events=frozenset(str(event.get("event_id")) for event in _objects(folder / EVENTS)),
+        events=frozenset(str(event.get("event_id")) for event in objects_in(folder / EVENTS)),
         spans=frozenset(
             str(span.get("spanId"))
-            for request in _objects(folder / SPANS)
+            for request in objects_in(folder / SPANS)
             for resource in request.get("resourceSpans", ())
             for scope in resource.get("scopeSpans", ())
             for span in scope.get("spans", ())
@@ -38,7 +38,8 @@ def written_in(folder: Path) -> Written:
     )
 
 
-def _objects(path: Path) -> Iterator[dict[str, Any]]:
+def objects_in(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a file's lines; a missing file has none, a torn line holds none."""
     with contextlib.suppress(OSError), path.open("rb") as lines:
         for line in lines:
             with contextlib.suppress(ValueError, RecursionError):

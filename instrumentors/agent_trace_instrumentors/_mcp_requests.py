@@ -19,7 +19,7 @@ from opentelemetry.context import Context
 from agent_trace_instrumentors import _mcp_messages as messages
 from agent_trace_instrumentors import _mcp_transports as transports
 from agent_trace_instrumentors._mcp_messages import Json
-from agent_trace_otel import guard, semconv, spans
+from agent_trace_otel import guard, mcp_io, semconv, spans
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
@@ -94,7 +94,7 @@ class Request:
         """
         if self.span.is_recording():  # it may come after the answer
             self.span.add_event(semconv.MCP_NOTIFICATION_EVENT, messages.read_notification(method, params))
-        if method == messages.LISTEN_ACKNOWLEDGED:
+        if method == mcp_io.LISTEN_ACKNOWLEDGED:
             self._end(messages.Ending())
 
     def telling(self, on_progress: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -103,7 +103,7 @@ class Request:
 
         async def tell(*report: Any) -> None:
             told = dict(zip(("progress", "total", "message"), report, strict=False))
-            self.notified(messages.PROGRESS, {name: value for name, value in told.items() if value is not None})
+            self.notified(mcp_io.PROGRESS, {name: value for name, value in told.items() if value is not None})
             await on_progress(*report)
 
         return tell

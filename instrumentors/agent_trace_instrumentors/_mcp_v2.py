@@ -16,7 +16,7 @@ from opentelemetry.trace import INVALID_SPAN
 from agent_trace_instrumentors import _mcp_messages as messages
 from agent_trace_instrumentors import _mcp_requests as requests
 from agent_trace_instrumentors import _mcp_transports as transports
-from agent_trace_otel import guard, semconv
+from agent_trace_otel import guard, mcp_io, semconv
 
 if TYPE_CHECKING:
     from agent_trace_instrumentors._base import Wrapper
@@ -203,8 +203,8 @@ def around_notification(_original: Callable[..., Any]) -> Wrapper:
 
 @guard.guarded("end the span of an MCP subscription")
 def _acknowledge(session: Any, method: str, params: Mapping[str, Any] | None) -> None:  # noqa: ANN401 - a ClientSession
-    if method == messages.LISTEN_ACKNOWLEDGED:
-        request_id = messages.meta_of(params or {}).get(messages.SUBSCRIPTION_KEY)
+    if method == mcp_io.LISTEN_ACKNOWLEDGED:
+        request_id = messages.meta_of(params or {}).get(mcp_io.SUBSCRIPTION_KEY)
         listen = requests.open_listen(session._dispatcher, request_id)  # noqa: SLF001 - it has no other name
         if listen is not None:
             listen.notified(method, params or {})

@@ -83,4 +83,8 @@ def test_inspect_is_one_document_with_everything(folder: Path) -> None:
     assert document["counts"] == {"session_start": 1, "decision": 1, "tool_call": 1}
     assert document["meta_problem"] == "meta.json is missing"
     assert [call["event_id"] for call in document["open_calls"]] == ["t"]
+    assert [tool["name"] for tool in document["tools"]] == ["Bash"]
+    assert document["cost"] == {"session_usd": None, "calls_usd": None, "unexplained_usd": None, "unpriced_calls": 0}
+    assert [document[name] for name in ("models", "files", "retries", "loops")] == [[]] * 4
+    assert document["skipped"] == {"torn": 0, "unreadable": 0, "repeated": 0}
     assert len(document["events"]) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def test_every_kind_of_event_says_what_matters_of_it(tmp_path: Path) -> None:
         "              it works",
         "+2m14.00s ✗ error m-1",
         "              slow down",
+        "          ⋯ 1h57m without an event",
         "+120m00.00s ■ session_end (exit 0)",
     ]
 
@@ -155,7 +157,7 @@ def test_calls_inside_calls_are_indented(tmp_path: Path) -> None:
         "+  3.00s   ← tool_result inner (2.00s)",
         "+  4.00s   → tool_call second",
         "+  5.00s ← tool_result outer (5.00s)",
-        "+  6.00s   ← tool_result second (2.00s)",
+        "+  6.00s   ← tool_result second (2.00s) of the call at +4.00s",
         "+  7.00s ◆ decision out",
     ]
 
@@ -249,10 +251,10 @@ def test_a_call_of_a_sub_agent_says_whose_it_is(tmp_path: Path) -> None:
         event("tool_call", 1, call, event_id="a"),
         event("error", 2, failure, parent_id="a", duration_ms=1000.0),
     )[1:] == [
-        "+  1.00s → tool_call Bash [general-purpose]",
-        "              ls",
-        "+  2.00s ✗ error Bash (1.00s) [general-purpose]",
-        "              Exit code 4",
+        "+  1.00s   → tool_call Bash [general-purpose]",
+        "                ls",
+        "+  2.00s   ✗ error Bash (1.00s) [general-purpose]",
+        "                Exit code 4",
     ]
 
 
@@ -263,3 +265,16 @@ def test_a_notification_is_not_shown_as_what_a_person_typed(tmp_path: Path) -> N
         "+  1.00s 👤 user_prompt (task notification)",
         '              "Agent "Look" finished"',
     ]
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_title_is_wider_than_the_terminal(tmp_path: Path, width: int, colour: bool) -> None:
+    call = {"tool_name": "mcp__文書__" + "x" * 40, "agent": "general-purpose", "parent_span_id": "agent"}
+    lines = [event("tool_call", n, call, event_id=f"c{n}", span=f"s{n}") for n in range(3)]
+    lines += [event("tool_result", n + 3, call, event_id=f"r{n}", parent_id=f"c{n}", span=f"s{n}") for n in range(3)]
+    for shown in lines_of(tmp_path, *lines, width=width, colour=colour):
+        plain = re.sub("\x1b\\[[0-9]+m", "", shown)
+        assert columns(plain) <= width
+        assert not colour or shown.endswith("\x1b[0m")
+        assert "…" in plain

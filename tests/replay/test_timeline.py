@@ -77,3 +77,72 @@ def test_pauses_are_as_they_were_but_faster_and_never_longer_than_asked(index: S
     slept.clear()
     list(paced(timeline(index, Selection()), speed=10, max_idle=0.2, sleep=slept.append))
     assert slept == pytest.approx([0.1] * 6)
+
+
+def tool_call(after: float, arguments: object, name: str = "Bash") -> bytes:
+    return event("tool_call", after, {"tool_name": name, "arguments": arguments}, event_id=f"c{after}")
+
+
+def test_equal_calls_are_counted_whatever_the_order_of_their_arguments(tmp_path: Path) -> None:
+    lines = (
+        tool_call(1, {"a": 1, "b": "x"}),
+        tool_call(2, {"b": "x", "a": 1}),
+        tool_call(3, {"a": 1, "b": "y"}),
+        tool_call(4, {"a": 1, "b": "x"}, name="Read"),
+        tool_call(5, {"a": [1, {"c": None}]}),
+        tool_call(6, {"a": [1, {"c": None}]}),
+        tool_call(7, {}),
+        tool_call(8, {}),
+        tool_call(9, "no object"),
+        tool_call(10, "no object"),
+        tool_call(11, {"a": 1, "b": "x"}),
+    )
+    with SessionIndex(str(write_session(tmp_path, *lines) / "events.ndjson")) as index:
+        assert [entry.times for entry in timeline(index, Selection())] == [1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 3]
+        late = Selection(pattern=re.compile('"b": "x"'))
+        assert [entry.times for entry in timeline(index, late)] == [1, 2, 1, 3]
+
+
+def test_silence_is_marked_where_nothing_says_what_took_so_long(tmp_path: Path) -> None:
+    lines = (
+        event("user_prompt", 0),
+        event("tool_call", 20, event_id="a"),
+        event("tool_result", 120, event_id="a-end", parent_id="a"),
+        event("decision", 129),
+        event("user_prompt", 139),
+        event("assistant_response", 180),
+    )
+    with SessionIndex(str(write_session(tmp_path, *lines) / "events.ndjson")) as index:
+        assert [entry.silence for entry in timeline(index, Selection())] == [0, 20, 0, 0, 10, 0]
+        assert [entry.silence for entry in timeline(index, Selection(frozenset({"user_prompt"})))] == [0, 0]
+
+
+def test_an_end_knows_its_call_when_others_lie_between(tmp_path: Path) -> None:
+    def nested(event_type: str, after: float, span: str, parent: str, **ids: str) -> bytes:
+        return event(event_type, after, {"parent_span_id": parent}, span=span, **ids)
+
+    lines = (
+        nested("tool_call", 0, "a", "root", event_id="a"),
+        nested("tool_call", 1, "inner", "a", event_id="inner"),
+        nested("tool_result", 2, "inner", "a", event_id="inner-end", parent_id="inner"),
+        nested("tool_result", 3, "a", "root", event_id="a-end", parent_id="a"),  # only what it holds lies between
+        nested("tool_call", 4, "b", "root", event_id="b"),
+        nested("tool_call", 5, "c", "root", event_id="c"),
+        nested("tool_result", 6, "c", "root", event_id="c-end", parent_id="c"),
+        nested("tool_result", 7, "b", "root", event_id="b-end", parent_id="b"),
+    )
+    with SessionIndex(str(write_session(tmp_path, *lines) / "events.ndjson")) as index:
+        assert [entry.call for entry in timeline(index, Selection())] == [-1, -1, -1, -1, -1, -1, -1, 4]
+        ends = [(entry.call, entry.call_offset) for entry in timeline(index, Selection(frozenset({"tool_result"})))]
+        assert ends == [(1, 1.0), (0, 0.0), (5, 5.0), (4, 4.0)]
+
+
+def test_sub_agents_of_one_type_are_told_apart(tmp_path: Path) -> None:
+    def of_agent(after: float, span: str, agent_span: str) -> bytes:
+        return event("llm_request", after, {"parent_span_id": agent_span, "agent": "scout"}, event_id=span, span=span)
+
+    lines = (of_agent(0, "a", "one"), of_agent(1, "b", "two"), of_agent(2, "c", "one"))
+    with SessionIndex(str(write_session(tmp_path, *lines) / "events.ndjson")) as index:
+        entries = list(timeline(index, Selection()))
+        assert [entry.agent and entry.agent.name for entry in entries] == ["scout", "scout #2", "scout"]
+        assert [entry.depth for entry in entries] == [1, 1, 1]

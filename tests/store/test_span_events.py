@@ -192,6 +192,34 @@ def test_a_model_response() -> None:
     )
 
 
+def test_a_model_response_tells_parts_of_its_usage_its_provider_and_its_cost() -> None:
+    attributes = {
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.usage.input_tokens": 30,
+        "gen_ai.usage.cache_read.input_tokens": 20,
+        "gen_ai.usage.cache_write.input_tokens": 5,
+        "gen_ai.usage.output_tokens": 4,
+        "gen_ai.usage.reasoning.output_tokens": 2,
+        "agent_trace.cost_usd": 0.0125,
+    }
+    found = closed("model", attributes)
+    assert found is not None
+    told = {name: found[1][name] for name in ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")}
+    assert told == {"total_tokens": 34, "cached_tokens": 20, "cache_write_tokens": 5, "cost_usd": 0.0125}
+    assert (found[1]["reasoning_tokens"], found[1]["provider"]) == (2, "anthropic")
+
+
+def test_a_cost_that_is_no_number_is_left_out() -> None:
+    for odd in ("1", True, float("nan"), float("inf")):
+        found = closed("model", {"agent_trace.cost_usd": odd})
+        assert found == ("llm_response", {"content_preview": ""})
+
+
+def test_a_sessions_end_tells_what_its_run_cost() -> None:
+    found = closed("session", {"agent_trace.session.cost_usd": 0.25})
+    assert found == ("session_end", {"duration_ms": 12.5, "cost_usd": 0.25})
+
+
 @pytest.mark.parametrize(
     ("usage", "total"),
     [

@@ -35,6 +35,8 @@ PACKAGE_PARENT = ""
 MAGIC = b"agent-trace-hook 1\n"
 SOCKET, PORT = "recorder.sock", "recorder.port"
 ACKNOWLEDGED = b"\x06"
+PID_NAMESPACE = b"/proc/self/ns/pid"
+"""Where pids mean the same (pid_namespaces(7)): a client in a container of its own is none of the recorder's."""
 _FORWARDED = {b"TRACEPARENT", b"TRACESTATE", b"CLAUDE_PID", b"CLAUDE_PROJECT_DIR", b"CLAUDE_CODE_ENTRYPOINT"}
 _STDIN_SECONDS = 1.0
 _PATIENCE, _PATIENCE_A_MB, _MOST_PATIENCE = 0.3, 0.04, 1.0  # seconds until the acknowledgement
@@ -110,6 +112,10 @@ def fields_of(event: str, agent: str, version: str, environ: "Mapping[bytes, byt
         if name in _FORWARDED or name.startswith(b"AGENT_TRACE_"):
             fields[b"env." + name] = value
     fields[b"env.PPID"] = b"%d" % system.getppid()
+    try:  # noqa: SIM105 - contextlib is not built in
+        fields[b"env.PIDNS"] = system.readlink(PID_NAMESPACE)
+    except OSError:  # only Linux has it
+        pass
     return fields
 
 

@@ -24,7 +24,7 @@ _BEYOND_STDIO = (3, 4096)
 _IDS = ("hook_event_name", "session_id", "prompt_id", "tool_use_id", "tool_name", "agent_id")
 _LONGEST_ID = 200
 _WISHES = ("AGENT_TRACE_REDACT", "AGENT_TRACE_CAPTURE_CONTENT")
-_HARMLESS = ("CLAUDE_", "TRACE", "PPID", "AGENT_TRACE_DIR")
+_HARMLESS = ("CLAUDE_", "TRACE", "PPID", "PIDNS", "AGENT_TRACE_DIR")
 
 
 def spool(fields: Mapping[bytes, bytes], payload: bytes, environ: Mapping[bytes, bytes]) -> None:
@@ -41,6 +41,7 @@ def spool(fields: Mapping[bytes, bytes], payload: bytes, environ: Mapping[bytes,
         OSError: the state directory can't be made or written, or is another user's: then nothing can be kept.
     """
     frame = _without_secrets(fields, payload)
+    os.umask(0o077)  # folders above the state directory that have to be made are this user's alone, too
     state.enter(os.fsdecode(client.state_directory(environ)))
     os.makedirs(state.SPOOL, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib would cost a tenth of this path
     _write(f"{int(fields[b'at']):020}-{os.getpid()}.hook", frame)

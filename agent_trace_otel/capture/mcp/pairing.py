@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from agent_trace_otel import content
+from agent_trace_otel import content, mcp_io
 from agent_trace_otel.capture.mcp.copies import FROM_CLIENT
 from agent_trace_otel.capture.mcp.messages import Id, Message, id_of, member, text_member
 
@@ -24,8 +24,6 @@ REUSED = "another request took its id before it was answered"
 """Why a request ended without an answer."""
 
 STATELESS_SINCE = "2026-07-28"
-META_PROTOCOL = "io.modelcontextprotocol/protocolVersion"
-META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
 _MAX_REMEMBERED = 1000
 _Home = tuple[str, Hashable]
@@ -179,7 +177,7 @@ class Pairing:
             yield Left(request, why, at)
 
     def _request(self, message: Message, direction: int, exchange: Exchange, at: int) -> Iterator[Step]:
-        protocol = text_member(member(message.params, "_meta"), META_PROTOCOL)
+        protocol = text_member(member(message.params, "_meta"), mcp_io.PROTOCOL_VERSION_KEY)
         if protocol:
             exchange.protocol = protocol
         request = Request(message, direction, at, exchange, exchange.home)
@@ -224,24 +222,24 @@ class Pairing:
     def _notification(self, message: Message, direction: int, exchange: Exchange, at: int) -> Iterator[Step]:
         params = message.params or {}
         request: Request | None = None
-        if message.method == "notifications/cancelled":
+        if message.method == mcp_io.CANCELLED:
             cancelled = id_of(params.get("requestId"))
             request = self._find(cancelled, direction, exchange) if cancelled is not None else None
             if request is not None:
                 yield Noted(message, request, at)
                 yield self._leave(request, CANCELLED, at)
                 return
-        elif message.method == "notifications/subscriptions/acknowledged":
-            subscription = id_of(message.meta.get(META_SUBSCRIPTION))
+        elif message.method == mcp_io.LISTEN_ACKNOWLEDGED:
+            subscription = id_of(message.meta.get(mcp_io.SUBSCRIPTION_KEY))
             request = self._find(subscription, 1 - direction, exchange) if subscription is not None else None
             if request is not None:
                 yield Noted(message, request, at)
                 yield self._leave(request, ACKNOWLEDGED, at)
                 return
-        elif message.method == "notifications/progress":
+        elif message.method == mcp_io.PROGRESS:
             token = id_of(params.get("progressToken"))
             request = self._by_token.get((exchange.home, 1 - direction, token)) if token is not None else None
-        elif message.method == "notifications/message":
+        elif message.method == mcp_io.LOG_MESSAGE:
             others = exchange.open[1 - direction]
             request = next(iter(others)) if len(others) == 1 else None
         yield Noted(message, request, at)

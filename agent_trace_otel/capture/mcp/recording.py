@@ -123,7 +123,7 @@ class Recording:
             facts = _facts(copy.content)
             self._connections[number] = _Connection(number, facts, self._transport)
             if "refused" in facts:
-                self._session.note(semconv.MCP_REFUSED_EVENT, {semconv.MCP_PARAMS: content.to_json(facts)}, copy.at)
+                self._session.note(semconv.MCP_REFUSED_EVENT, {semconv.DETAIL: content.to_json(facts)}, copy.at)
         elif copy.kind == copies.CLOSE:
             self._close_connection(number, _facts(copy.content), copy.at)
         elif (connection := self._connections.get(number)) is None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from agent_trace_otel.capture.mcp import copies
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from agent_trace_otel.capture.mcp.injection import Injector
 
 CONNECTION = 1
@@ -36,6 +38,7 @@ class Relay(threading.Thread):
         self._sender = sender
         self._chunks = 0
         self._is_reading = False
+        self._is_given_up = False
 
     def run(self) -> None:
         """Pass everything on until one side has closed; then the other side's end is closed too."""
@@ -49,9 +52,20 @@ class Relay(threading.Thread):
     def drain(self) -> None:
         """Wait until all is passed on; a process that the server left behind may keep its output open for ever."""
         chunks = -1
-        while self.is_alive() and not (self._is_reading and chunks == self._chunks):
+        while self.is_alive() and not self._is_given_up and not (chunks == self._chunks and self._is_idle()):
             chunks = self._chunks
             self.join(_QUIET)
+
+    def give_up(self, _number: int, _frame: FrameType | None) -> None:
+        """Let `drain` wait no longer; a handler of signals."""
+        self._is_given_up = True
+
+    def _is_idle(self) -> bool:
+        """Tell whether there is nothing to pass on."""
+        try:
+            return self._is_reading and not select([self._source], [], [], 0)[0]
+        except (OSError, ValueError):  # closed: the thread is about to end
+            return False
 
     def _pass_on(self) -> None:
         send, direction = self._sender.send, self._direction

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Link
 
-from agent_trace_otel import identity, pipeline, point_events, semconv, spans
+from agent_trace_otel import identity, mcp_io, pipeline, point_events, semconv, spans
 from agent_trace_otel.capture.mcp import attributes as told_attributes
 from agent_trace_otel.capture.mcp.context import parent_of
 from agent_trace_otel.capture.mcp.injection import KIND
@@ -140,7 +140,7 @@ class RecordedSession:
             links.append(self._finished.pop(request.retry_of, None))
         span = spans.start_request(
             message.method,
-            told_attributes.target_of(message),
+            mcp_io.target_of(message.method, message.params),
             is_servers=bool(request.direction),
             attributes=told_attributes.of_request(request, agreed.protocol),
             told=Told(

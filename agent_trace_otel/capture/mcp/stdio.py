@@ -3,12 +3,16 @@
 Comes in: the server's command line. Goes out: its bytes, signals and exit code, as if it had been started directly; and
 copies of what passed to the recording child. Called by the command line.
 
-A thread for each direction passes bytes on; the main thread waits for the server, so that signals find it awake. The
-client waits for the server to start, so the server is started before anything is imported that it does not need.
+A thread for each direction passes bytes on; the main thread waits for the server's end and for signals. The client
+waits for the server to start, so the server is started before anything is imported that it does not need.
+
+The server stays in the client's process group and terminal: Ctrl-C and Ctrl-Z, and a client that kills the group, reach
+it and what it started as they would without a proxy. So what a terminal sends to the whole group is not passed on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
     from agent_trace_otel.capture.mcp.copies import CopySender
     from agent_trace_otel.capture.mcp.relaying import Relay
 
-_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_AWAITED = (*_FORWARDED, signal.SIGCHLD)
 _NOT_EXECUTABLE, _NOT_FOUND, _KILLED = 126, 127, 128  # as shells say it; _KILLED and the signal's number
 _LAST_WRITES = 1.0  # seconds that the recording child may take to write the end
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -50,9 +55,10 @@ def record(  # noqa: PLR0913 - the options of the command
         injects: put the trace context of each request's span into the request.
         is_verbose: say on stderr what becomes of the recording.
     """
+    _open_standard_streams()
     server = _started(command)
-    for number in _FORWARDED:
-        signal.signal(number, _forward_to(server))
+    signal.signal(signal.SIGCHLD, _take_no_notice)  # one that is ignored can't be waited for everywhere
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)  # also in the threads to come
     from agent_trace_otel.capture.mcp import copies
     from agent_trace_otel.capture.mcp.relaying import CONNECTION, Relay
 
@@ -67,7 +73,10 @@ def record(  # noqa: PLR0913 - the options of the command
     is_recorded = sender.start_recorder(command, name=name, redact=redact, trace_dir=trace_dir)
     if is_verbose:
         _say(f"recording {command[0]}" if is_recorded else "the recording could not be started")
-    code = server.wait()
+    code = _wait_for(server)
+    for number in _FORWARDED:
+        signal.signal(number, down.give_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
     down.drain()
     code = code if code >= 0 else _KILLED - code
     sender.send(copies.META, copies.SESSION, content=f'{{"exit_code":{code}}}'.encode())
@@ -77,6 +86,15 @@ def record(  # noqa: PLR0913 - the options of the command
     os._exit(code)  # a thread may still wait for the client's next byte
 
 
+def _open_standard_streams() -> None:
+    """Open what whoever started us had closed: pipes to the server would take the numbers of the client's streams."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # noqa: PERF203 - of three
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
 def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - what the user asked to run
@@ -84,11 +102,12 @@ def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            close_fds=False,  # what the client hands down goes on to the server; what Python opens does not
             preexec_fn=_dies_with_us(),  # noqa: PLW1509 - there is one thread as yet
         )
     except (OSError, ValueError) as error:
         _say(f"can't run {command[0]}: {(error.strerror if isinstance(error, OSError) else None) or error}")
-        sys.exit(_NOT_EXECUTABLE if isinstance(error, PermissionError) else _NOT_FOUND)
+        sys.exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
 
 
 def _dies_with_us() -> Callable[[], None] | None:
@@ -117,14 +136,35 @@ def _up(into: int, sender: CopySender, *, injects: bool) -> Relay:
     return InjectingRelay(0, into, sender, Injector())
 
 
-def _forward_to(server: subprocess.Popen[bytes]) -> Callable[[int, FrameType | None], None]:
-    def forward(number: int, _: FrameType | None) -> None:
-        if server.returncode is not None:  # nothing but the last bytes and copies is waited for
-            os._exit(_KILLED + number)
-        server.send_signal(number)
+def _wait_for(server: subprocess.Popen[bytes]) -> int:
+    """Return how the server ended; until then it gets the signals that come."""
+    while (code := server.poll()) is None:
+        number, is_for_the_group = _next_signal()
+        if number != signal.SIGCHLD and not is_for_the_group:
+            server.send_signal(number)
+    return code
 
-    return forward
+
+def _take_no_notice(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _next_signal() -> tuple[int, bool]:
+    """Wait for a signal; tell whether a terminal sent it, to the whole group and so to the server too.
+
+    Only Linux says who sent a signal: elsewhere the server gets a terminal's signals twice. A program that signals the
+    group can't be told from one that means this process alone, and twice is better than never.
+    """
+    if sys.platform != "linux":
+        return signal.sigwait(_AWAITED), False
+    told = signal.sigwaitinfo(_AWAITED)
+    is_kernels = told.si_code > 0  # sigaction(2)
+    # of a terminal that is gone the session's leader alone is told
+    is_leaders = told.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid()
+    return told.si_signo, is_kernels and not is_leaders
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"agent-trace: {message}\n")
+    with contextlib.suppress(OSError, AttributeError):  # nobody may listen, and a closed stderr is None
+        sys.stderr.write(f"agent-trace: {message}\n")
+        sys.stderr.flush()

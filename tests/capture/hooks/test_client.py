@@ -83,7 +83,7 @@ def test_only_what_is_on_the_list_leaves_the_environment(hooks: Hooks) -> None:
     hooks.run(PAYLOAD, "Stop", "codex", **forwarded, **kept_back)
     (sent,), (spooled,) = map(frames.parse, got), hooks.spool
     assert (sent.agent, spooled.agent) == ("codex", "codex")
-    assert dict(sent.env) == forwarded | {"PPID": str(os.getpid())}
+    assert dict(sent.env) == forwarded | _processes()
     assert dict(spooled.env) == {name: value for name, value in sent.env.items() if name != "AGENT_TRACE_OTLP_HEADERS"}
     assert b"planted" not in got[0]
     assert all(b"planted" not in path.read_bytes() for path in hooks.home.rglob("*.hook"))
@@ -273,7 +273,7 @@ def test_when_redaction_fails_only_the_ids_are_kept(hooks: Hooks, tmp_path: Path
     hooks.run(payload, "PreToolUse", AGENT_TRACE_DIR="/d", AGENT_TRACE_OTHER="secret", CLAUDE_PID="7")
     (frame,) = hooks.spool
     assert json.loads(frame.payload) == json.loads(PAYLOAD)
-    assert dict(frame.env) == {"AGENT_TRACE_DIR": "/d", "CLAUDE_PID": "7", "PPID": str(os.getpid())}
+    assert dict(frame.env) == {"AGENT_TRACE_DIR": "/d", "CLAUDE_PID": "7"} | _processes()
     assert b"secret" not in b"".join(path.read_bytes() for path in hooks.home.rglob("*.hook"))
 
 
@@ -378,3 +378,9 @@ def test_the_portable_command_spools_too_and_takes_a_trace_directory(hooks: Hook
     assert [(frame.event, frame.env["AGENT_TRACE_DIR"]) for frame in hooks.spool] == [("Stop", "/d")]
     shown = hooks.run_command([*python, "hook", "--help"], b"", **environ)
     assert shown.stdout.startswith(b"usage: agent-trace hook")
+
+
+def _processes() -> dict[str, str]:
+    """Return what a hook tells of the process that runs it."""
+    namespace = Path(os.fsdecode(client.PID_NAMESPACE))
+    return {"PPID": str(os.getpid())} | ({"PIDNS": str(namespace.readlink())} if namespace.exists() else {})

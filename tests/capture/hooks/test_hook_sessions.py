@@ -200,3 +200,29 @@ def test_memory_stays_flat_over_a_hundred_thousand_events(tmp_path: Path) -> Non
         env=variables, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert float(done.stdout) < 1.1
+
+
+def test_two_calls_that_are_alike_may_be_asked_about_at_once(desk: Desk, tmp_path: Path) -> None:
+    env = {"AGENT_TRACE_DIR": str(tmp_path / "traces")}
+    start, prompt, *_, stop, end = _one_turn(**env)
+    about = {"tool_name": "Bash", "tool_input": {"command": "ls"}, "prompt_id": "p"}
+    calls = [_heard("PreToolUse", 3, env=env, tool_use_id=call, **about) for call in ("a", "b")]
+    asked = [_heard("PermissionRequest", after, env=env, **about) for after in (4, 5, 6)]  # the last one is an echo
+    desk.hear_all([start, prompt, *calls, *asked, stop, end])
+    tools = [span for span in Recorded(tmp_path / "traces").spans() if span.name == "execute_tool Bash"]
+    assert [(span.attributes or {}).get(semconv.OUTCOME) for span in tools] == ["denied", "denied"]
+    assert [len([one for one in span.events if one.name == semconv.PERMISSION_REQUEST_EVENT]) for span in tools] == [
+        1,
+        1,
+    ]
+
+
+def test_headers_of_a_live_hook_are_known_to_a_session_that_is_told_anew(desk: Desk, tmp_path: Path) -> None:
+    env = {"AGENT_TRACE_DIR": str(tmp_path / "traces"), "AGENT_TRACE_OTLP_HEADERS": "x-key=v"}
+    start, prompt, tool, *_ = _one_turn(**env, AGENT_TRACE_OTLP_ENDPOINT="http://127.0.0.1:9")
+    desk.hear_all([start, prompt])
+    desk.kill()
+    again = Desk(tmp_path / "journals")
+    again.hear(tool)
+    (found,) = again.worker._pipelines.values()
+    assert found.settings.headers == {"x-key": "v"}

@@ -104,7 +104,14 @@ def _files_with(home: Path, hooks: Hooks, *words: bytes) -> list[str]:
     words = words or (SECRET.encode(), HEADER.encode())
     places = [hooks.state, hooks.home, home / "project"]
     files = {path for place in places for path in place.rglob("*") if path.is_file() and not path.is_socket()}
-    return [str(path) for path in files if any(word in path.read_bytes() for word in words)]
+    return [str(path) for path in files if any(word in _bytes(path) for word in words)]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # the spool and its marks come and go
+        return b""
 
 
 def _service(request: dict[str, Any]) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def test_torn_and_odd_lines_are_passed_over_and_counted(journals: Journals, tmp_
 def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> None:
     program = f"""
 import resource
+import shutil
 from pathlib import Path
 from agent_trace_otel.capture.hooks.intake.frames import SessionKey
 from agent_trace_otel.capture.hooks.intake.journal import Entry, Journals
@@ -219,3 +221,18 @@ def test_the_worker_is_idle_when_it_has_taken_all(journals: Journals) -> None:
 def test_lines_of_megabytes_come_back_whole(journals: Journals) -> None:
     journals.append(KEY, entry(1, text="x" * 8_000_000))
     assert json.dumps(journals.first(KEY).data) == json.dumps(entry(1, text="x" * 8_000_000).data)  # type: ignore[union-attr]
+
+
+def test_what_is_no_journal_hides_none(journals: Journals, tmp_path: Path) -> None:
+    journals.append(KEY, entry(1))
+    (tmp_path / "journals" / "codex-gone.ndjson").symlink_to("/nowhere")
+    (tmp_path / "journals" / "codex-folder.ndjson").mkdir()
+    assert Journals(tmp_path / "journals").keys() == [KEY]
+
+
+def test_a_directory_that_somebody_removed_is_made_anew(journals: Journals, tmp_path: Path) -> None:
+    journals.append(KEY, entry(1))
+    shutil.rmtree(tmp_path / "journals")
+    journals.append(KEY, entry(2))
+    assert [found.at for found in journals.replay(KEY, journals.size(KEY))] == [2]
+    assert stat.S_IMODE((tmp_path / "journals").stat().st_mode) == 0o700

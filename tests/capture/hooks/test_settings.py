@@ -303,3 +303,16 @@ def test_values_of_the_config_file(text: str, changed: str) -> None:
 def test_a_config_file_that_can_not_be_changed_safely_is_left_alone(text: str) -> None:
     with pytest.raises(SettingsError):
         with_values(text, OURS)
+
+
+def test_half_a_surrogate_pair_stays_escaped_where_an_event_is_written_anew() -> None:
+    handler = {"type": "command", "command": "echo \ud83d \u00e4"}
+    text = json.dumps({"hooks": {"SessionEnd": [{"hooks": [handler]}]}})
+    merged = settings.with_hooks(text, SMALL, "agent-trace hook {}".format)
+    assert merged.encode("utf-8").count(b"\\ud83d \xc3\xa4") == 1
+    assert json.loads(merged)["hooks"]["SessionEnd"][0]["hooks"] == [handler]
+
+
+def test_what_is_put_into_a_line_takes_no_indent_from_what_was_put_there_before() -> None:
+    once = with_member('{"a": {"b": 1}}', ["a", "b"], {"c": 1})
+    assert with_member(once, ["a", "b"], {"c": 1}) == once

@@ -100,7 +100,10 @@ def burst(count: str) -> None:
 
 def stubborn(code: str) -> None:
     """Name every signal that comes, and exit at the end of the input."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (
+        *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
+        *(signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2),
+    ):
         signal.signal(number, lambda number, _: _write(signal.Signals(number).name.encode() + b"\n"))
     _write(b"ready\n")
     while _read():

@@ -139,6 +139,7 @@ def test_statuses_and_their_bodies_pass(server: ScriptedServer, through: Proxy, 
 def test_every_method_passes(server: ScriptedServer, through: Proxy, method: str, body: bytes | None) -> None:
     answer = through.ask(method, "/mcp?a=%20&b", body=body)
     assert (server.last.start, server.last.body) == (f"{method} /mcp?a=%20&b HTTP/1.1", body or b"")
+    assert server.last.all("content-length") == ([] if body is None else [str(len(body))])
     assert (answer.status, json.loads(answer.body)["result"]) == (200, {})
 
 

@@ -277,7 +277,7 @@ def test_nothing_secret_is_in_any_file_or_on_stderr(tmp_path: Path, server: Scri
         assert through.ask("POST", "/mcp", "Origin: https://evil.example", *sent, body=hostile).status == 403
         through.stop(signal.SIGTERM)
     (refused,) = [told for told in through.recorded.spans()[-1].events if told.name == "agent_trace.mcp.refused"]
-    assert '"refused":"origin"' in str((refused.attributes or {})["agent_trace.mcp.params"])
+    assert '"refused":"origin"' in str((refused.attributes or {})["agent_trace.detail"])
     written = through.recorded.text() + "\n".join(through.said)
     assert "tools/call echo" in written
     assert [name for name, value in SECRETS.items() if value in written] == []

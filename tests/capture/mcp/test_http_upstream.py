@@ -125,3 +125,18 @@ def test_user_info_has_another_place_and_is_not_repeated() -> None:
 def test_a_key_in_the_query_is_not_shown() -> None:
     upstream = parse("https://Example.com/mcp?key=geheim")
     assert (upstream.shown, upstream.host, upstream.port) == ("https://example.com/mcp", "example.com", 443)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/api/mcp/s/MjY4NzQ5YTQtNGQwZS00/mcp", "/api/mcp/s/[REDACTED]/mcp"),
+        ("/0f8fad5b-d9cb-469f-a165-70867728950e/slack", "/[REDACTED]/slack"),
+        ("/sk_live_4eC39HqLyjWDarjtT1zdp7dc", "/[REDACTED]"),
+        ("/v2/server-everything-2026-07-28/sse/", "/v2/server-everything-2026-07-28/sse/"),
+        ("/internationalization/12345678901234567890", "/internationalization/12345678901234567890"),
+        ("", ""),
+    ],
+)
+def test_a_key_in_the_path_is_not_shown(path: str, shown: str) -> None:
+    assert parse(f"https://h{path}").shown == f"https://h{shown}"

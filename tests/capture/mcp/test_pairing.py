@@ -11,8 +11,6 @@ from agent_trace_otel.capture.mcp.messages import Message, read
 from agent_trace_otel.capture.mcp.pairing import (
     ACKNOWLEDGED,
     CANCELLED,
-    META_PROTOCOL,
-    META_SUBSCRIPTION,
     REUSED,
     Answered,
     Began,
@@ -25,8 +23,9 @@ from agent_trace_otel.capture.mcp.pairing import (
     Stray,
 )
 from agent_trace_otel.content import to_json
+from agent_trace_otel.mcp_io import PROTOCOL_VERSION_KEY, SUBSCRIPTION_KEY
 
-NEWEST = {"_meta": {META_PROTOCOL: "2026-07-28"}}
+NEWEST = {"_meta": {PROTOCOL_VERSION_KEY: "2026-07-28"}}
 
 
 class Conversation:
@@ -150,7 +149,7 @@ def test_a_log_message_belongs_to_the_only_open_request() -> None:
 def test_a_subscription_ends_when_it_is_acknowledged() -> None:
     talk = Conversation()
     request = _begun(talk.client(id=3, method="subscriptions/listen", params=NEWEST))
-    meta = {"_meta": {META_SUBSCRIPTION: 3}}
+    meta = {"_meta": {SUBSCRIPTION_KEY: 3}}
     _, left = talk.server(method="notifications/subscriptions/acknowledged", params=meta)
     assert left == Left(request, ACKNOWLEDGED, 20)
     assert talk.server(id=3, result={}) == []

@@ -14,7 +14,7 @@ from agent_trace_otel import identity, semconv
 from agent_trace_otel.capture.mcp import copies
 from agent_trace_otel.capture.mcp.copies import FROM_CLIENT, FROM_SERVER
 from agent_trace_otel.capture.mcp.injection import KIND
-from agent_trace_otel.capture.mcp.pairing import META_PROTOCOL
+from agent_trace_otel.mcp_io import PROTOCOL_VERSION_KEY
 from agent_trace_otel.testing import Recorded
 
 if TYPE_CHECKING:
@@ -119,6 +119,26 @@ def test_a_json_rpc_errors_type_is_its_code(talk: Talk, recorded: Recorded) -> N
     assert told[semconv.MCP_RESULT] == '{"why":1}'
 
 
+@pytest.mark.parametrize("code", ["said", None, {"said": 1}, True, 0.5])
+def test_a_json_rpc_error_without_a_code_has_no_type_of_its_own(talk: Talk, recorded: Recorded, code: object) -> None:
+    talk.client(id=1, method="x")
+    talk.server(id=1, error={"code": code, "message": {"not": "a text"}})
+    talk.ends()
+    span = _named(recorded)["x"]
+    assert (_told(span)[semconv.ERROR_TYPE], span.status.description) == ("_OTHER", "_OTHER")
+    assert semconv.RPC_RESPONSE_STATUS_CODE not in _told(span)
+
+
+def test_a_retrys_input_is_told_beside_its_arguments(talk: Talk, recorded: Recorded) -> None:
+    params = {"name": "t", "arguments": {"a": 1}, "inputResponses": {"q": 2}, "requestState": "s"}
+    talk.client(id=1, method="tools/call", params=params)
+    talk.server(id=1, result={"content": []})
+    talk.ends()
+    told = _told(_named(recorded)["tools/call t"])
+    assert json.loads(told[semconv.TOOL_CALL_ARGUMENTS]) == {"a": 1}
+    assert json.loads(told[semconv.MCP_PARAMS]) == {"inputResponses": {"q": 2}, "requestState": "s"}
+
+
 def test_a_resource_that_is_read_is_a_file_read(talk: Talk, recorded: Recorded) -> None:
     talk.client(id=1, method="resources/read", params={"uri": "file:///a b"})
     talk.server(id=1, result={"contents": [{"uri": "file:///a b", "text": "x"}]})
@@ -147,7 +167,7 @@ def test_what_the_server_asks_is_a_server_span_linked_to_the_call_it_came_in(tal
     assert json.loads(told[semconv.OUTPUT_MESSAGES])[0]["parts"] == [{"type": "text", "content": "Bern"}]
     assert json.loads(told[semconv.SYSTEM_INSTRUCTIONS]) == [{"type": "text", "content": "be brief"}]
     assert (told[semconv.REQUEST_MAX_TOKENS], told[semconv.REQUEST_TEMPERATURE]) == (10, 0.5)
-    assert (told[semconv.RESPONSE_MODEL], told[semconv.RESPONSE_FINISH_REASONS]) == ("m-1", ("end_turn",))
+    assert (told[semconv.RESPONSE_MODEL], told[semconv.RESPONSE_FINISH_REASONS]) == ("m-1", ("endTurn",))
     types = [event.event_type for event in recorded.events()]
     assert types == ["session_start", "tool_call", "llm_request", "llm_response", "tool_result", "session_end"]
 
@@ -268,7 +288,7 @@ def test_what_nobody_answered_is_lost(exit_code: int | None, talk: Talk, recorde
 
 
 def test_a_call_for_input_and_its_retry_are_two_linked_spans(talk: Talk, recorded: Recorded) -> None:
-    params: dict[str, Any] = {"name": "ask", "_meta": {META_PROTOCOL: "2026-07-28"}}
+    params: dict[str, Any] = {"name": "ask", "_meta": {PROTOCOL_VERSION_KEY: "2026-07-28"}}
     talk.client(id=1, method="tools/call", params=params)
     talk.server(id=1, result={"resultType": "input_required", "inputRequests": {"a": {}}, "requestState": "s"})
     talk.client(id=2, method="tools/call", params={**params, "inputResponses": {"a": {}}, "requestState": "s"})
@@ -336,9 +356,12 @@ def test_without_content_nothing_said_is_kept(recorded: Recorded, monkeypatch: p
     talk.client(id=2, method="prompts/get", params={"name": "p", "arguments": {"a": "said"}})
     talk.server(method="notifications/message", params={"data": "said"})
     talk.server(id=2, result={"messages": ["said"]})
+    talk.client(id=3, method="tools/call", params={"name": "t"})
+    talk.server(id=3, result={"content": [{"type": "text", "text": "said"}], "isError": True})
     talk.ends()
     assert "said" not in recorded.text()
-    assert len(recorded.spans()) == 4
+    assert len(recorded.spans()) == 5
+    assert _told(recorded.spans()[3])[semconv.ERROR_TYPE] == semconv.TOOL_ERROR
 
 
 # -- HTTP ------------------------------------------------------------------------------------------------------------
@@ -428,5 +451,5 @@ def test_a_request_that_the_proxy_refused_leaves_a_trace(http: Talk, recorded: R
     (root,) = recorded.spans()
     (event,) = root.events
     assert event.name == semconv.MCP_REFUSED_EVENT
-    told = json.loads(str((event.attributes or {})[semconv.MCP_PARAMS]))
+    told = json.loads(str((event.attributes or {})[semconv.DETAIL]))
     assert told == {"method": "POST", "path": "/mcp", "refused": "origin"}

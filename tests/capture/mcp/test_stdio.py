@@ -35,7 +35,7 @@ ODD = (
 class Running:
     """A server, behind the proxy or not, spoken to in bytes."""
 
-    def __init__(self, command: Sequence[str], directory: Path, **variables: str) -> None:
+    def __init__(self, command: Sequence[str], directory: Path, handed: Sequence[int] = (), **variables: str) -> None:
         self.recorded = Recorded(directory / "traces")
         self.process = subprocess.Popen(
             command,
@@ -45,6 +45,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            pass_fds=handed,
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -80,8 +81,8 @@ class Running:
 
 
 @contextmanager
-def recording(directory: Path, mode: str, *arguments: str, **variables: str) -> Iterator[Running]:
-    running = Running([*RECORD, *PEER, mode, *arguments], directory, **variables)
+def recording(directory: Path, mode: str, *arguments: str, within: Sequence[str] = ()) -> Iterator[Running]:
+    running = Running([*within, *RECORD, *PEER, mode, *arguments], directory)
     try:
         yield running
     finally:
@@ -134,10 +135,23 @@ def test_a_slow_reader_gets_everything_after_the_server_has_gone(tmp_path: Path)
         assert out.endswith(b'"params":{"n":19999}}\n')
 
 
-def test_the_server_gets_the_environment_and_no_descriptor_of_ours(tmp_path: Path) -> None:
+def test_the_server_gets_the_clients_environment_and_descriptors_and_none_of_ours(tmp_path: Path) -> None:
     command = [*PEER, "environment", "MINE"]
-    direct, proxied = (Running([*before, *command], tmp_path, MINE="ü 1") for before in ([], RECORD))
-    assert direct.ends() == proxied.ends()
+    with (tmp_path / "handed down").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        handed = (file.fileno(),)
+        direct, proxied = (Running([*before, *command], tmp_path, handed, MINE="ü 1").ends() for before in ([], RECORD))
+    assert direct == proxied
+    assert f"{handed[0]}".encode() in direct[0]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-"])
+def test_standard_streams_that_are_closed_do_not_matter(closed: str, tmp_path: Path) -> None:
+    script = f'exec "$@" {closed}'
+    server = ["sh", "-c", "cat; echo said; exit 3"]
+    running = Running(["sh", "-c", script, "sh", *RECORD[:-1], "-v", "--", *server], tmp_path)
+    out, _, code = running.ends()
+    assert (out, code) == (b"said\n", 3)
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------
@@ -166,7 +180,10 @@ def test_a_server_that_a_signal_ended_gives_128_and_its_number(number: signal.Si
         assert running.process.wait(60) == 128 + number
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_signals_reach_the_server_and_do_what_they_do(number: signal.Signals, tmp_path: Path) -> None:
     with recording(tmp_path, "mortal") as running:
         running.says(6)
@@ -177,10 +194,39 @@ def test_signals_reach_the_server_and_do_what_they_do(number: signal.Signals, tm
 def test_a_server_may_take_signals_and_go_on(tmp_path: Path) -> None:
     with recording(tmp_path, "stubborn", "7") as running:
         running.says(6)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in SIGNALS:
             running.process.send_signal(number)
             assert running.line() == number.name.encode() + b"\n"
         assert running.ends() == (b"", b"", 7)
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_server_once(tmp_path: Path) -> None:
+    in_a_terminal = [sys.executable, "-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"]
+    with recording(tmp_path, "stubborn", "7", within=in_a_terminal) as running:
+        assert running.line() == b"ready\r\n"
+        for _ in range(2):
+            running.into.write(b"\x03")
+            assert running.line().endswith(b"SIGINT\r\n")
+        running.into.write(b"\x04")  # the terminal's end of input
+        while line := running.out.readline():
+            assert b"SIGINT" not in line
+        assert running.process.wait(60) == 7
+
+
+def test_a_signal_while_the_last_bytes_wait_for_a_reader_ends_the_wait(tmp_path: Path) -> None:
+    with recording(tmp_path, "burst", "1500") as running:  # more than one pipe holds, less than two
+        running.line()
+        wait_for(lambda: _has_no_child(running.process.pid, b"peer.py"), "the server has ended")
+        assert running.process.poll() is None
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(60) == 0
+        _closes(running)
+
+
+def _has_no_child(parent: int, name: bytes) -> bool:
+    shown = subprocess.run(["ps", "-A", "-o", "ppid=,stat=,args="], capture_output=True, check=True).stdout
+    rows = [line.split(None, 2) for line in shown.splitlines()]
+    return not any(row[0] == b"%d" % parent and row[1][:1] != b"Z" and row[2].find(name) >= 0 for row in rows)
 
 
 def test_a_server_that_closed_its_input_breaks_the_clients_pipe(tmp_path: Path) -> None:
@@ -223,8 +269,9 @@ def test_a_command_that_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     assert running.ends() == (b"", b"agent-trace: can't run no-such-command: No such file or directory\n", 127)
     assert running.recorded.sessions() == []
     (tmp_path / "file").touch()
-    running = Running([*RECORD, str(tmp_path / "file")], tmp_path)
-    assert running.ends()[1:] == (f"agent-trace: can't run {tmp_path}/file: Permission denied\n".encode(), 126)
+    for path, why in (("file", "Permission denied"), ("file/x", "Not a directory")):
+        running = Running([*RECORD, str(tmp_path / path)], tmp_path)
+        assert running.ends()[1:] == (f"agent-trace: can't run {tmp_path}/{path}: {why}\n".encode(), 126)
 
 
 def test_no_command_is_a_wrong_usage(tmp_path: Path) -> None:

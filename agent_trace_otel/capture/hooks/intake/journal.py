@@ -179,16 +179,15 @@ class Journals:
 
     def size(self, key: SessionKey) -> int:
         """Return a journal's length in bytes; it includes entries that are still on the queue."""
-        try:
+        with self._changed, contextlib.suppress(OSError):  # no line is half written while the lock is held
             return self._path(key).stat().st_size
-        except OSError:
-            return 0
+        return 0
 
     def keys(self) -> list[SessionKey]:
         """Return the sessions that have a journal, oldest change first."""
         paths = [path for path in self._directory.glob(f"*{_SUFFIX}") if not path.name.startswith(".")]
-        found = [(path.stat().st_mtime_ns, _key_of(path)) for path in paths]
-        return [key for _, key in sorted(found, key=lambda pair: pair[0]) if key is not None]
+        found = [(path.lstat().st_mtime_ns, key) for path in paths if (key := _key_of(path)) is not None]
+        return [key for _, key in sorted(found, key=lambda pair: pair[0])]
 
     def replace(self, key: SessionKey, entries: Iterable[Entry], *, processed: int) -> bool:
         """Write a session's journal anew, atomically, unless it has entries that the worker has not taken.
@@ -215,7 +214,7 @@ class Journals:
                 file.writelines(lines)
             self._close(key)
             new.replace(path)
-            self._last[key] = 0
+            self._last.pop(key, None)
         return True
 
     def remove(self, key: SessionKey) -> bool:
@@ -225,7 +224,6 @@ class Journals:
                 return False
             self._close(key)
             self._last.pop(key, None)
-            self._queued.pop(key, None)
             self._path(key).unlink(missing_ok=True)
         return True
 
@@ -255,6 +253,7 @@ class Journals:
             self._close(key)  # somebody removed the file
             descriptor = None
         if descriptor is None:
+            self._directory.mkdir(mode=0o700, exist_ok=True)  # somebody may have cleaned up
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _GUARDS
             descriptor = self._open[key] = os.open(self._path(key), flags, 0o600)
             while len(self._open) > _MAX_OPEN_FILES:
@@ -271,6 +270,8 @@ class Journals:
         """Take the oldest entry off the queue; None when it has to be read back and is gone."""
         item = self._queue.popleft()
         self._queued[item.key] -= 1
+        if not self._queued[item.key]:
+            del self._queued[item.key]
         entry = item.entry
         if entry is not None:
             self._queued_bytes -= item.size

@@ -227,7 +227,8 @@ class Recorder:
                 break
             now = time.monotonic()
             if now >= (due if delivery is None else due + _SLICE_DELAY):
-                due = time.monotonic() + (work() or 0.0)
+                wait = work()
+                due = time.monotonic() + (_TICK_SECONDS if wait is None else wait)
         finish()
 
 

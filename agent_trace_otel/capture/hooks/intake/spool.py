@@ -47,16 +47,25 @@ class Spool:
 
         Args:
             record: writes a frame to the journal. If it raises OSError, this file and the later ones stay for the next
-                time.
+                time. A file that can't be read or recorded for another reason stays where it is, and holds up no other.
         """
         count = 0
         for name in self.waiting():
             path = os.path.join(self._directory, name)  # noqa: PTH118 - asked before every live frame
             try:
-                record(_read(path))
+                data = _read(path)
+            except OSError as error:
+                guard.report("read what a hook has spooled", error)
+                continue
+            try:
+                record(data)
             except OSError as error:
                 guard.report("record what a hook has spooled", error)
                 break
+            except Exception as error:  # noqa: BLE001 - each recorder would end by it, and never come to the later ones
+                self._done.add(name)
+                guard.report("record what a hook has spooled", error)
+                continue
             count += 1
             try:
                 os.unlink(path)  # noqa: PTH108 - as above

@@ -13,20 +13,26 @@ from typing import Any, Final, cast
 from agent_trace_otel.capture.hooks.story import tool_details
 from agent_trace_otel.model_io.fields import field, members
 
-_WORDS: Final = 80
-"""Longer texts are taken for something that was said."""
+_WORD: Final = re.compile(r"[^\s]{1,80}\Z")
+"""What else a text is, it is taken for something that was said: names and ids have no blanks."""
+_SHOWN: Final = 80
 _TOOL: Final = re.compile(r"<tool-use-id>[^<\s]+</tool-use-id>")
 _PATHS: Final = frozenset(
     {"cwd", "transcript_path", "agent_transcript_path", "file_path", "notebook_path", "filePath", "path"}
 )
+_NAMES: Final = frozenset({"toolname", "agenttype", "agentname"})
 _FAILURES: Final = frozenset({"error", "error_details", "reason"})
 """Kept as they are, as everywhere: why something failed is no content."""
 _SAID: Final = frozenset(
-    {"prompt", "last_assistant_message", "custom_instructions", "compact_summary", "content", "text", "message",
-     "stdout", "stderr", "description", "command", "delta", "originalFile", "oldString", "newString", "old_string",
-     "new_string", "llmContent", "returnDisplay", "tool_output", "tool_result"}
+    {"prompt", "lastassistantmessage", "custominstructions", "compactsummary", "content", "text", "message", "stdout",
+     "stderr", "description", "command", "delta", "originalfile", "oldstring", "newstring", "title",
+     "commandargs", "taskdescription", "tasksubject", "sessiontitle",
+     "initialprompt", "response", "textresultforllm",
+     "llmcontent", "returndisplay", "promptresponse", "args", "rootcommand",
+     "tooloutput", "output", "resultjson", "summary", "task"}
 )  # fmt: skip
-_LINES: Final = "structuredPatch"
+"""One spelling of each name, as `_spelled` gives it: Claude Code's, then Copilot's, Gemini's and Cursor's."""
+_LINES: Final = "structuredpatch"
 
 
 def without_content(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,18 +41,24 @@ def without_content(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    special = _SPECIAL.get(name)
+    spelled = _spelled(name)
+    special = _SPECIAL.get(spelled)
     if special is not None:
         return special(value)
-    if name in _PATHS or name in _FAILURES:
+    if name in _PATHS or name in _FAILURES or spelled in _NAMES:
         return value
     if isinstance(value, str):
-        return "" if name in _SAID or len(value) > _WORDS else value
+        return value if spelled not in _SAID and _WORD.match(value) else ""
     if isinstance(value, dict):
         return without_content(cast("dict[str, Any]", value))
     if isinstance(value, list):
         return [_value(name, item) for item in members(value)]  # pyright: ignore[reportUnknownArgumentType] - JSON
     return value
+
+
+def _spelled(name: str) -> str:
+    """Return what tool_input, toolInput and the like have in common."""
+    return name.replace("_", "").lower()
 
 
 def _prompt(value: object) -> str:
@@ -79,7 +91,7 @@ def _patch(value: object) -> object:
 
 def _shown(value: object) -> object:
     """Keep of what the model was shown in place of a result the beginning, which says why."""
-    return value[:_WORDS] if isinstance(value, str) and _REFUSAL.match(value) else ""
+    return value[:_SHOWN] if isinstance(value, str) and _REFUSAL.match(value) else ""
 
 
 def _result(value: object) -> object:
@@ -100,9 +112,11 @@ def _batch(value: object) -> object:
 _REFUSAL: Final = re.compile(r"Permission to use|<tool_use_error>|PreToolUse:|\[Request interrupted")
 _SPECIAL: Final[Mapping[str, Callable[[object], object]]] = {
     "prompt": _prompt,
-    "tool_input": _arguments,
-    "tool_response": _result,
-    "tool_calls": _batch,
+    "toolinput": _arguments,
+    "toolargs": _arguments,
+    "toolresponse": _result,
+    "toolresult": _result,
+    "toolcalls": _batch,
     "content": _content,
     _LINES: _patch,
 }

@@ -12,15 +12,18 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from agent_trace_otel import guard, identity, process, semconv
 from agent_trace_otel.capture.hooks.dialects import registry as dialects
 from agent_trace_otel.capture.hooks.intake.journal import Entry
+from agent_trace_otel.capture.hooks.sessions.own_entries import OwnEntries
 from agent_trace_otel.capture.hooks.sessions.reported import ReportedRun
 from agent_trace_otel.capture.hooks.sessions.run_header import Event, RunHeader, header_of, is_enough
 from agent_trace_otel.capture.hooks.sessions.transcripts import Transcripts
-from agent_trace_otel.capture.hooks.story.claude_code import Carried, ClaudeCode
+from agent_trace_otel.capture.hooks.story.carried import Carried
+from agent_trace_otel.capture.hooks.story.claude_code import ClaudeCode
 
 if TYPE_CHECKING:
     from agent_trace_otel.capture.hooks.intake.frames import SessionKey
@@ -35,13 +38,18 @@ _SETTLE_SECONDS: Final = 1.0
 _END_SECONDS: Final = 2.0
 _FIRST_EVENT_SECONDS: Final = 0.3
 _SWEEP_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 1.0
+"""Until the journal is tried again that could not be written."""
+_BEGIN_AGAIN_SECONDS: Final = 60.0
 _SILENT_NS: Final = 24 * 3600 * 1_000_000_000
 """After so long without a word, a session whose client is not known is taken for lost."""
 _MAX_DELIVERIES: Final = 4096
 _MAX_ECHOES: Final = 64
+_NAMELESS: Final = "PermissionRequest"
+"""The one event of a call that does not name it: two calls may be asked about in the same words."""
 _ECHO_NS: Final = 2_000_000_000
 _READS: Final = frozenset({"UserPromptSubmit", "Stop", "StopFailure", "SessionEnd", "PreCompact"})
-_CONTENT: Final[Mapping[str, Any]] = {"input": [], "output": [], "text": ""}
+_CONTENT: Final[Mapping[str, Any]] = {"input": [], "output": [], "text": "", "description": ""}
 """What becomes of what was said in facts, for users who want no content captured."""
 _NEW_RUN: Final = frozenset({"startup", "resume", "fork", "clear"})
 
@@ -97,9 +105,10 @@ class HookSession:
         self._ended_at = 0
         self._has_started = False
         """Whether the run's SessionStart has come."""
-        self._own_entries = 0
-        """Entries of our own that have not come back yet."""
+        self._own = OwnEntries(partial(around.append, key))
         self._begin_by = self._settle_by = 0.0
+        self._begin_after = 0.0
+        """A run that could not begin is not tried again before that."""
         self._next_sweep = 0.0
         self._is_gone = False
         """Whether the client was found to be gone."""
@@ -109,18 +118,30 @@ class HookSession:
         """Whether a run has begun and not ended."""
         return self._machine is not None or bool(self._held)
 
+    @property
+    def pipeline(self) -> SeparatePipeline | None:
+        """The pipeline that the run is recorded by, None between runs."""
+        return self._run.pipeline if self._run is not None else None
+
     # -- entries -------------------------------------------------------------------------------------------------
+
+    def prepare(self, entry: Entry) -> None:
+        """Learn from a live entry what the journal may not hold, before what came earlier is replayed."""
+        env = entry.data.get("env")
+        if isinstance(env, Mapping):
+            self._secrets = cast("Mapping[str, str]", env)
 
     def take(self, entry: Entry) -> None:
         """Take the next entry."""
         if entry.kind == "hook":
             self._take_hook(entry)
             return
-        self._own_entries = max(0, self._own_entries - 1)
+        self._own.came_back()
         if entry.kind == "transcript":
             self._transcripts.passed(entry.data)
         if entry.kind == "run":
-            self._begin(RunHeader.from_data(entry.data))
+            if self._machine is None:
+                self._begin(RunHeader.from_data(entry.data))
         elif entry.kind == "checkpoint":
             self._resume_at(entry.data)
         elif self._machine is not None and self._run is not None:
@@ -135,7 +156,7 @@ class HookSession:
     def replayed(self) -> None:
         """Go on live: everything that the journal had was taken."""
         self.is_replaying = False
-        self._own_entries = 0
+        self._own.forget()
         if self._run is not None:
             self._run.write_all()
             self._want_transcripts("SessionEnd", {})
@@ -195,7 +216,7 @@ class HookSession:
 
         Only a client that names every call can be judged so: others may say the same of two calls.
         """
-        if not self._dialect.names_calls:
+        if not self._dialect.names_calls or event.name == _NAMELESS:
             return False
         told = json.dumps([event.client, event.payload], sort_keys=True)
         said = hashlib.sha256(told.encode("utf-8", "replace")).digest()[:8]
@@ -207,12 +228,12 @@ class HookSession:
 
     def _make_room(self) -> None:
         """Let the run end whose session another process goes on with: as it is about to, or as lost."""
-        if self._machine is None or not self._held or self._own_entries or self.is_replaying:
+        if self._machine is None or not self._held or self._own.are_out or self.is_replaying:
             return
         if self._machine.is_ending:
             self._settle_by = time.monotonic()
         else:
-            self._append("lost", {"why": "another process goes on with the session"}, self._last_at)
+            self._own.append("lost", {"why": "another process goes on with the session"}, self._last_at)
 
     def _is_of_next_run(self, event: Event) -> bool:
         """Tell whether another process goes on with the session, though nobody has told that the run ended."""
@@ -240,13 +261,15 @@ class HookSession:
 
     def _want_run(self) -> None:
         """Let a run begin once enough of it has come."""
-        if not self._held or self._machine is not None or self._own_entries or self.is_replaying:
+        if not self._held or self._machine is not None or self._own.are_out or self.is_replaying:
             return
         if not self._begin_by:
             self._begin_by = time.monotonic() + _FIRST_EVENT_SECONDS
-        if is_enough(self._held) or time.monotonic() >= self._begin_by:
+        now = time.monotonic()
+        if now >= self._begin_after and (is_enough(self._held) or now >= self._begin_by):
+            self._begin_after = now + _BEGIN_AGAIN_SECONDS
             header = header_of(self._held, self.key.session_id)
-            self._append("run", header.to_data(), header.at)
+            self._own.append("run", header.to_data(), header.at)
 
     def _begin(self, header: RunHeader) -> None:
         self._header, self._begin_by, self._has_started, self._is_gone = header, 0.0, False, False
@@ -263,27 +286,28 @@ class HookSession:
             parent=identity.context_of_environment({"TRACEPARENT": header.traceparent}),
             is_reported=True,
         )
-        self._machine = ClaudeCode(
+        machine = ClaudeCode(
             self._dialect.name,
             provider=self._dialect.provider,
             unanswered=self._dialect.unanswered,
             traceparent=header.traceparent,
             carried=self._carried,
         )
-        self._run = ReportedRun(session, in_force, self._find_session)
+        run = ReportedRun(session, in_force, self._find_session)
         if self.is_replaying:
-            self._run.skip_written()
+            run.skip_written()
         cwd = {semconv.PROCESS_WORKING_DIRECTORY: header.cwd} if header.cwd else {}
-        self._run.begin(header.run, header.previous, header.client, cwd)
+        run.begin(header.run, header.previous, header.client, cwd)
+        self._machine, self._run, self._begin_after = machine, run, 0.0
         self._transcripts.begin(header.at)
         self._last_at = header.at
         if header.client.pid != self.last_client:
             self._client_before, self.last_client = self.last_client, header.client.pid or self.last_client
         held, self._held = self._held, []
         for event in held:
-            self._hear(event)
+            guard.guarded("take what a hook said")(self._hear)(event)
         facts, self._carried.facts = self._carried.facts, []
-        self._run.take(self._machine.learn(facts))
+        run.take(machine.learn(facts))
 
     def _end_if_over(self) -> None:
         if self._machine is not None and self._run is not None and self._machine.is_over:
@@ -307,8 +331,8 @@ class HookSession:
     def work(self) -> float:
         """Do a slice of what is to be done beside the hooks; return in how many seconds the next is wanted."""
         now = time.monotonic()
-        if self._own_entries:
-            return 0.01
+        if self._own.are_out:
+            return 0.01 if self._own.write() else _AGAIN_SECONDS
         if self._machine is None:
             self._want_run()
             return _PAUSE if self._held else NEVER
@@ -343,13 +367,13 @@ class HookSession:
             facts = [{**fact, **{name: empty for name, empty in _CONTENT.items() if name in fact}} for fact in facts]
         if self._redactor is not None:
             facts = [self._redactor.value(fact) for fact in facts]
-        self._append("transcript", {**read, "facts": facts})
+        self._own.append("transcript", {**read, "facts": facts})
 
     def _settle(self, machine: ClaudeCode) -> None:
         self._settle_by = 0.0
         for read in self._transcripts.finish(closed=machine.is_ending):
             self._pass_on(read)
-        self._append("settled", {})
+        self._own.append("settled", {})
 
     def _want_notes(self, machine: ClaudeCode) -> None:
         """Look for the notes of sub-agents that came up just now."""
@@ -387,12 +411,4 @@ class HookSession:
             else:
                 for read in self._transcripts.finish(closed=True):
                     self._pass_on(read)
-                self._append("lost", {"why": "the client is gone"}, self._last_at)
-
-    def _append(self, kind: str, data: Mapping[str, Any], at: int = 0) -> None:
-        self._own_entries += 1
-        try:
-            self._around.append(self.key, kind, at or time.time_ns(), data)
-        except OSError as error:
-            self._own_entries -= 1
-            guard.report("write the journal", error)
+                self._own.append("lost", {"why": "the client is gone"}, self._last_at)

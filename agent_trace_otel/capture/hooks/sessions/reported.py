@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from agent_trace_otel import identity, pipeline, point_events, semconv, spans
+from agent_trace_otel import guard, identity, pipeline, point_events, semconv, spans
 from agent_trace_otel.capture.hooks.story.steps import (
     RUN,
     Begin,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _MAX_REMEMBERED: Final = 8192
 _GONE: Final = "the client was gone before it ended"
 _CONTENT: Final = frozenset({semconv.TEXT, semconv.DETAIL})
+_guarded: Final = guard.guarded("tell a step of a session")  # the steps after one that can't be told are told
 
 FindSession = Callable[[str], "tuple[str, str] | None"]
 """Returns the last span of a session as (trace id, span id) in hex, by the session's id; empty for the one that the
@@ -54,7 +55,7 @@ class ReportedRun:
 
     def __init__(self, session: Session, in_force: pipeline.SeparatePipeline, find_session: FindSession) -> None:
         self.session = session
-        self._pipeline = in_force
+        self.pipeline = in_force
         self._find_session = find_session
         self._open: dict[Ref, Span] = {}
         self._contexts: OrderedDict[Ref, SpanContext] = OrderedDict()
@@ -74,7 +75,7 @@ class ReportedRun:
             of: the client's process.
             attributes: what is known of the run.
         """
-        with self._pipeline:
+        with self.pipeline:
             spans.start_session(self.session, run=run, previous=previous, of=of, attributes=attributes)
         if self.session.root is not None:
             self._open[RUN] = self.session.root
@@ -90,7 +91,7 @@ class ReportedRun:
     def take(self, steps: Sequence[Step]) -> None:
         """Do what the steps say."""
         if steps:
-            with self._pipeline:
+            with self.pipeline:
                 for step in steps:
                     self._ACTIONS[type(step)](self, step)
 
@@ -161,13 +162,13 @@ class ReportedRun:
         return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(run.trace_flags))
 
     _ACTIONS: ClassVar[Mapping[type, Callable[..., None]]] = {
-        Begin: _begin,
-        End: _end,
-        Point: _point,
-        Learn: _learn,
-        Follow: _follow,
-        FollowSession: _follow_session,
-        FollowContext: _follow_context,
+        Begin: _guarded(_begin),
+        End: _guarded(_end),
+        Point: _guarded(_point),
+        Learn: _guarded(_learn),
+        Follow: _guarded(_follow),
+        FollowSession: _guarded(_follow_session),
+        FollowContext: _guarded(_follow_context),
     }
 
     _STARTS: ClassVar[Mapping[str, Callable[[Begin, Told], Span | None]]] = {

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from agent_trace_otel import config, guard, identity, process
+from agent_trace_otel.capture.hooks import client
 from agent_trace_otel.process import ProcessIdentity
 from agent_trace_otel.store.writer import runs_of
 
 _OWN: Final = ("HOME", "XDG_CONFIG_HOME")
 _CLIENT_PID: Final = "CLAUDE_PID"
+_NAMESPACE: Final = "PIDNS"
 _PROJECT: Final = "CLAUDE_PROJECT_DIR"
 _TRACE_DIR: Final = identity.TRACE_DIR_VARIABLE
 
@@ -125,7 +127,7 @@ def header_of(events: Sequence[Event], session_id: str) -> RunHeader:
         at=first.at,
         store=store,
         cwd=str(first.payload.get("cwd") or project),
-        client=_client(next((event.client for event in events if event.client), 0)),
+        client=_client(next((event for event in events if event.client), first)),
         env={name: value for name, value in first.env.items() if name.startswith("AGENT_TRACE_")},
         traceparent=told.traceparent if told is not None else "",
     )
@@ -149,9 +151,23 @@ def _store(env: Mapping[str, str], project: str) -> Path:
     return base / found.relative_to(here) if found.is_relative_to(here) else found
 
 
-def _client(pid: int) -> ProcessIdentity:
-    started = process.start_of(pid) if pid else None
-    return ProcessIdentity(pid if started else 0, started or "", process.boot_id(), socket.gethostname())
+def _client(event: Event) -> ProcessIdentity:
+    """Return the client's process, with the pid 0 if it can't be watched.
+
+    One that was gone before anybody looked has no start: whoever has its pid now is another one.
+    """
+    named = event.env.get(_NAMESPACE)
+    is_elsewhere = named is not None and named != _namespace()
+    started = None if is_elsewhere or not event.client else process.start_of(event.client)
+    pid = event.client if started or (named is not None and not is_elsewhere) else 0
+    return ProcessIdentity(pid, started or "", process.boot_id(), socket.gethostname())
+
+
+def _namespace() -> str | None:
+    try:
+        return str(Path(os.fsdecode(client.PID_NAMESPACE)).readlink())
+    except OSError:
+        return None
 
 
 _AFTER_TELEMETRY: Final = frozenset({"UserPromptSubmit", "UserPromptExpansion"})

@@ -22,6 +22,9 @@ _CHECKPOINT: Final = "checkpoint"
 _KEPT_NS: Final = 30 * 24 * 3600 * 1_000_000_000
 """How long it is remembered where an ended session was, for the day on which it is resumed."""
 _MAX_PIPELINES: Final = 16
+"""That are kept; more only while sessions use them."""
+_AGAIN_SECONDS: Final = 10.0
+"""Until something is tried again that failed."""
 _MAX_CLIENTS: Final = 1024
 
 
@@ -51,7 +54,8 @@ class SessionsWorker:
             return
         if offset < self._replayed.get(key, 0):
             return
-        session = self._sessions.get(key) or self._wake(key, offset)
+        self._replayed.pop(key, None)  # somebody may remove the file, and it begins anew
+        session = self._sessions.get(key) or self._wake(key, offset, entry)
         self._positions[key] = offset
         session.take(entry)
         self._remember(key, session.last_client)
@@ -91,9 +95,8 @@ class SessionsWorker:
         wish = f"{name} {settings!r}"
         found = self._pipelines.get(wish)
         if found is None:
+            self._end_idle_pipelines()
             found = self._pipelines[wish] = SeparatePipeline(settings, settings.service_name or name)
-            if len(self._pipelines) > _MAX_PIPELINES:
-                guard.guarded("send spans")(self._pipelines.popitem(last=False)[1].shutdown)()
         self._pipelines.move_to_end(wish)
         return found
 
@@ -104,14 +107,32 @@ class SessionsWorker:
         last, before = self._clients.get(client, ("", ""))
         return before if last == session_id else last
 
+    def _end_idle_pipelines(self) -> None:
+        """Make room for one more pipeline: those that were used longest ago are shut down, if no session needs them."""
+        used = {id(session.pipeline) for session in self._sessions.values()}
+        for wish, found in tuple(self._pipelines.items()):
+            if len(self._pipelines) < _MAX_PIPELINES:
+                return
+            if id(found) not in used:
+                del self._pipelines[wish]
+                guard.guarded("send spans")(found.shutdown)()
+
     # -- sessions ------------------------------------------------------------------------------------------------
 
-    def _wake(self, key: SessionKey, until: int) -> HookSession:
-        """Return a session as its journal tells it up to ``until``; what its folder has is not written again."""
+    def _wake(self, key: SessionKey, until: int, entry: Entry | None = None) -> HookSession:
+        """Return a session as its journal tells it up to ``until``; what its folder has is not written again.
+
+        ``entry`` is the live one that it is woken for.
+        """
         session = self._sessions[key] = HookSession(key, self)
+        if entry is not None:
+            session.prepare(entry)
         session.is_replaying = True
-        for entry in self._journals.replay(key, until):
-            guard.guarded("replay what hooks said")(session.take)(entry)
+        try:
+            for entry in self._journals.replay(key, until):
+                guard.guarded("replay what hooks said")(session.take)(entry)
+        except OSError as error:
+            guard.report("read a journal", error)
         session.replayed()
         self._remember(key, session.last_client)
         return session
@@ -141,7 +162,7 @@ class SessionsWorker:
         session = self._sessions[key]
         wait = guard.guarded("work on a session")(session.work)()
         if session.is_open:
-            return NEVER if wait is None else wait
+            return _AGAIN_SECONDS if wait is None else wait
         try:
             checkpoint = session.checkpoint()
             entry = Entry(_CHECKPOINT, time.time_ns(), checkpoint)
@@ -149,7 +170,7 @@ class SessionsWorker:
                 return 0.1
         except OSError as error:
             guard.report("close a session's journal", error)
-            return NEVER
+            return _AGAIN_SECONDS
         del self._sessions[key], self._due[key]
         self._positions.pop(key, None)
         self._replayed.pop(key, None)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_INDENT = re.compile(r"\{[ \t]*\r?\n([ \t]+)\"")
+_INDENT = re.compile(r"\s*\{[ \t]*\r?\n([ \t]+)\"")
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -96,22 +96,28 @@ def _after_space(text: str, at: int) -> int:
 
 def _inserted(text: str, start: int, members: list[_Member], depth: int, key: str, value: object) -> str:  # noqa: PLR0913 - one place and what comes there
     newline, indent = _style(text)
-    name = json.dumps(key, ensure_ascii=False)
+    name = _json(key)
     if not members:
         inner = f"{newline}{indent * depth}{name}: {_dumped(text, value, depth)}{newline}{indent * (depth - 1)}"
         return text[: start + 1] + inner + text[text.index("}", start) :]
     last = members[-1].end
     if "\n" not in text[start : members[0].start]:  # an object on one line stays on one line
-        return f"{text[:last]}, {name}: {json.dumps(value, ensure_ascii=False)}{text[last:]}"
+        return f"{text[:last]}, {name}: {_json(value)}{text[last:]}"
     return f"{text[:last]},{newline}{indent * depth}{name}: {_dumped(text, value, depth)}{text[last:]}"
 
 
 def _dumped(text: str, value: object, depth: int) -> str:
     newline, indent = _style(text)
-    return json.dumps(value, ensure_ascii=False, indent=indent).replace("\n", newline + indent * depth)
+    return _json(value, indent).replace("\n", newline + indent * depth)
+
+
+def _json(value: object, indent: str | None = None) -> str:
+    """Return JSON text in which only what UTF-8 can't hold, one half of a surrogate pair, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _style(text: str) -> tuple[str, str]:
     """Return the document's line end and one step of its indent."""
-    found = _INDENT.search(text)
+    found = _INDENT.match(text)
     return "\r\n" if "\r\n" in text else "\n", found[1] if found else "  "

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 from agent_trace_otel import content, semconv
 from agent_trace_otel.capture.hooks.story import tool_details
 from agent_trace_otel.capture.hooks.story.steps import Begin, End, Ref, Step
+from agent_trace_otel.model_io.fields import members
 
 Payload = Mapping[str, Any]
 
@@ -25,6 +26,7 @@ PERMISSION_DENIED: Final = "permission_denied"
 _REFUSALS: Final = frozenset({"reject", "deny", "denied"})
 _SPAWNING: Final = frozenset({"Agent", "Task"})
 _MAX_REMEMBERED: Final = 4096
+_MAX_DURATION: Final = 1e11  # milliseconds, three years: with more, times leave what a span can hold
 
 _SHOWN: Final = (
     ("Permission to use", semconv.OUTCOME_DENIED),
@@ -70,8 +72,9 @@ class Calls:
 
     unanswered: str = semconv.OUTCOME_BLOCKED
     """Outcome of a call that began and of which nothing tells how it ended."""
+    closed: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
+    """Ids of the last calls that have ended, those of earlier runs included."""
     _open: dict[str, Call] = field(default_factory=dict[str, Call])
-    _closed: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
     _told: OrderedDict[str, tuple[str, str]] = field(default_factory=OrderedDict[str, tuple[str, str]])
     """What the transcript says by tool_use_id: the outcome of asking for permission, and the text of the result."""
     _unnamed: int = 0
@@ -83,7 +86,7 @@ class Calls:
     def begin(self, payload: Payload, at: int, parent: Callable[[], Ref]) -> list[Step]:
         """Begin a call (PreToolUse), unless its end was told before."""
         call_id = _id_of(payload)
-        if call_id in self._closed or call_id in self._open:
+        if call_id in self.closed or call_id in self._open:
             return []
         return [_begun(self._new(payload, call_id, at, parent()))]
 
@@ -93,7 +96,7 @@ class Calls:
         steps: list[Step] = []
         if call is None:
             call_id = _id_of(payload)
-            if call_id in self._closed:
+            if call_id in self.closed:
                 return []
             call = self._new(payload, call_id, at - (duration or 0), parent())
             call.is_seen = False
@@ -113,20 +116,26 @@ class Calls:
 
     def ask(self, payload: Payload) -> Ref | None:
         """Note that permission was asked for (a PermissionRequest has no tool_use_id) and return the call's span."""
-        for call in self._open.values():
-            if not call.was_asked and _is_of(call, payload) and call.given == _given(payload):
-                call.was_asked = True
-                return call.ref
-        return None
+        alike = [call for call in self._open.values() if _is_of(call, payload) and call.given == _given(payload)]
+        found = next((call for call in alike if not call.was_asked), None)
+        if found is None:
+            return None
+        found.was_asked = True
+        return found.ref
+
+    def was_asked(self, payload: Payload) -> bool:
+        """Tell whether permission was asked for such a call before."""
+        asked = (call for call in self._open.values() if call.was_asked and _is_of(call, payload))
+        return any(call.given == _given(payload) for call in asked)
 
     def show(self, payload: Payload, at: int, parent: Callable[[], Ref]) -> None:
         """Note what the model is shown of a batch's calls (PostToolBatch); those without a result wait for `settle`."""
-        for told in cast("list[object]", payload.get("tool_calls") or ()):
+        for told in members(payload.get("tool_calls")):
             if not isinstance(told, Mapping):
                 continue
             one = cast("Payload", told)
             call_id = _id_of(one)
-            if not call_id or call_id in self._closed:
+            if not call_id or call_id in self.closed:
                 continue
             call = self._open.get(call_id)
             if call is None:
@@ -148,7 +157,7 @@ class Calls:
 
     def is_closed(self, call_id: str) -> bool:
         """Tell whether a call has ended."""
-        return call_id in self._closed
+        return call_id in self.closed
 
     def known(self, call_id: str) -> Call | None:
         """Return an open call."""
@@ -209,8 +218,8 @@ class Calls:
 
     def _new(self, payload: Payload, call_id: str, at: int, parent: Ref) -> Call:
         if not call_id:
-            self._unnamed += 1
-            call_id = f"unnamed-{self._unnamed}"
+            self._unnamed += 1  # the session's next run counts anew, and its calls are others
+            call_id = f"unnamed-{at}-{self._unnamed}"
         tool, path = str(payload.get("tool_name") or ""), str(payload.get("file_path") or "")
         kind = str(payload.get("tool_kind") or tool)
         call = Call(call_id, tool, kind, _given(payload), _agent_of(payload), at, parent, path)
@@ -226,9 +235,9 @@ class Calls:
 
     def _close(self, call: Call) -> None:
         self._open.pop(call.id, None)
-        self._closed[call.id] = None
-        if len(self._closed) > _MAX_REMEMBERED:
-            self._closed.popitem(last=False)
+        self.closed[call.id] = None
+        if len(self.closed) > _MAX_REMEMBERED:
+            self.closed.popitem(last=False)
 
 
 def _begun(call: Call) -> Begin:
@@ -280,6 +289,6 @@ def _text_of(shown: object) -> str:
 
 
 def _nanoseconds(milliseconds: object) -> int | None:
-    if isinstance(milliseconds, bool) or not isinstance(milliseconds, (int, float)) or milliseconds < 0:
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, (int, float)):
         return None
-    return int(milliseconds * 1_000_000)
+    return int(milliseconds * 1_000_000) if 0 <= milliseconds < _MAX_DURATION else None

@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from agent_trace_otel import content, semconv
 from agent_trace_otel.capture.hooks.story.calls import Calls
-from agent_trace_otel.capture.hooks.story.model_calls import ModelCalls, Place
+from agent_trace_otel.capture.hooks.story.carried import Carried
+from agent_trace_otel.capture.hooks.story.model_calls import Place
 from agent_trace_otel.capture.hooks.story.steps import RUN, End, FollowSession, Learn, Point, Ref, Step
-from agent_trace_otel.capture.hooks.story.sub_agents import SubAgent, SubAgents
-from agent_trace_otel.capture.hooks.story.turns import PlacesOfPrompts, Turns
+from agent_trace_otel.capture.hooks.story.sub_agents import SubAgent
+from agent_trace_otel.capture.hooks.story.turns import Turns
 from agent_trace_otel.spans import messages_json
 
 Payload = Mapping[str, Any]
@@ -33,34 +33,11 @@ Fact = Mapping[str, Any]
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ABOUT_AGENTS: Final = frozenset({"SubagentStart", "SubagentStop"})
-_MAX_KEPT: Final = 64
 _PLACE: Final = frozenset(
     {"session_id", "transcript_path", "agent_transcript_path", "cwd", "hook_event_name", "prompt_id", "permission_mode",
      "effort", "agent_id", "agent_type", "tool_use_id"}
 )  # fmt: skip
 """Members of a payload that say where it belongs; the others are the event's own."""
-
-
-@dataclass(slots=True)
-class Carried:
-    """What one run of a session leaves to the next."""
-
-    cost: float = 0.0
-    """What the session has cost so far in US dollars, as the client counts."""
-    places: PlacesOfPrompts = field(default_factory=PlacesOfPrompts)
-    agents: SubAgents = field(default_factory=SubAgents)
-    model_calls: ModelCalls = field(default_factory=ModelCalls)
-    facts: list[Fact] = field(default_factory=list[Fact])
-    """Facts of the next run, which were read with those of this one."""
-
-    def to_data(self) -> dict[str, Any]:
-        """Return what a later recorder needs of it, JSON-able."""
-        return {"cost": self.cost, "places": self.places.to_data(_MAX_KEPT)}
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Carried:
-        """Read it back."""
-        return cls(float(data.get("cost", 0.0)), PlacesOfPrompts.from_data(data.get("places", ())))
 
 
 class ClaudeCode:
@@ -92,7 +69,7 @@ class ClaudeCode:
         self._turns = Turns(agent, traceparent, self.carried.places)
         self._agents = self.carried.agents
         self._model_calls = self.carried.model_calls
-        self._calls = Calls(unanswered)
+        self._calls = Calls(unanswered, self.carried.closed_calls)
         self._ending_at = 0
         self._next_run_at = 0
 
@@ -250,7 +227,10 @@ class ClaudeCode:
         return self._calls.deny(payload, at)
 
     def _ask(self, payload: Payload, at: int, _: str) -> list[Step]:
-        ref = self._calls.ask(payload) or self._place_of(payload, at)
+        ref = self._calls.ask(payload)
+        if ref is None and self._calls.was_asked(payload):
+            return []  # the hook is registered twice
+        ref = ref or self._place_of(payload, at)
         return [Point(ref, at, semconv.PERMISSION_REQUEST_EVENT, _detail(payload))]
 
     # -- sub-agents ----------------------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ class SubAgents:
         self._agents: OrderedDict[str, list[SubAgent]] = OrderedDict()
         self._notes: OrderedDict[str, tuple[str, str]] = OrderedDict()
         """The call that started an agent, and what it was asked, by agent id."""
+        self._earlier: dict[str, int] = {}
+        """How often an agent was at work in runs that an earlier recorder told."""
 
     def __iter__(self) -> Iterator[SubAgent]:
         """Iterate over all, continued ones more than once."""
@@ -139,9 +141,24 @@ class SubAgents:
                 steps.append(End(agent.ref, agent.ended_at, outcome))
         return steps
 
+    def to_data(self, count: int) -> list[list[Any]]:
+        """Return how often the last ``count`` agents were at work, JSON-able."""
+        known = {agent_id: len(agents) for agent_id, agents in self._agents.items()}
+        return [[agent, self._earlier.get(agent, 0) + known.get(agent, 0)] for agent in {**self._earlier, **known}][
+            -count:
+        ]
+
+    @classmethod
+    def from_data(cls, data: Any) -> SubAgents:  # noqa: ANN401 - JSON
+        """Read it back."""
+        agents = cls()
+        agents._earlier = {str(agent): int(number) for agent, number in data}
+        return agents
+
     def _add(self, agent_id: str, kind: str, at: int) -> SubAgent:
         agents = self._agents.setdefault(agent_id, [])
-        key = agent_id if not agents else f"{agent_id}#{len(agents) + 1}"
+        number = self._earlier.get(agent_id, 0) + len(agents) + 1
+        key = agent_id if number == 1 else f"{agent_id}#{number}"
         agent = SubAgent(agent_id, key, kind, at)
         if agent_id in self._notes:
             agent.call, agent.given = self._notes[agent_id]

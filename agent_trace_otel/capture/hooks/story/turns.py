@@ -117,6 +117,12 @@ class PlacesOfPrompts:
             return None
         return next((ref for began, ref in reversed(turns) if at is None or began <= at), turns[0][1])
 
+    def count(self, prompt_id: str) -> int:
+        """Return how many turns a prompt has set off: the first has its id for a key, the others add their number."""
+        keys = (ref.key.partition("#") for _, ref in self._turns.get(prompt_id, ()))
+        numbers = (number or "1" for first, _, number in keys if first == prompt_id)
+        return max((int(number) for number in numbers if number.isdecimal()), default=0)
+
     def to_data(self, count: int) -> list[list[Any]]:
         """Return the last ``count``, JSON-able."""
         return [[prompt, *found[-1]] for prompt, found in self._turns.items()][-count:]
@@ -238,8 +244,7 @@ class Turns:
     def _open(self, prompts: list[Prompt]) -> list[Step]:
         first = prompts[0]
         key = first.id or f"{first.at}"
-        self._counts[key] += 1
-        count = self._counts[key]
+        self._counts[key] = count = max(self._counts[key], self._places.count(first.id)) + 1
         before = self._places.of(first.id) if count > 1 else None
         self.current = turn = Turn(key if count == 1 else f"{key}#{count}", self._agent, prompts)
         steps: list[Step] = [turn.begin(before)]

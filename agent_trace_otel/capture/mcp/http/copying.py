@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from agent_trace_otel.capture.mcp import copies
 from agent_trace_otel.capture.mcp.copies import Copy
 from agent_trace_otel.capture.mcp.http.headers import Headers, first, media_type
-from agent_trace_otel.capture.mcp.http.upstream import Upstream
+from agent_trace_otel.capture.mcp.http.upstream import Upstream, without_keys
 
 _HOLDS_MESSAGES = frozenset({"application/json", "text/event-stream", ""})
 """Media types of bodies that are copied (MCP, Streamable HTTP); a body that names none is looked at."""
@@ -48,7 +48,7 @@ class Recorder:
         path, _, query = target.partition("?")
         known = {
             "method": method,
-            "path": path,
+            "path": without_keys(path),
             "http_version": version,
             "protocol": first(headers, "mcp-protocol-version"),
             "session": first(headers, "mcp-session-id") or _session_of(query),

@@ -52,6 +52,7 @@ async def _serve(listener: socket.socket, how: Forwarding, sender: CopySender, *
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
         auto_decompress=False,
+        request_class=_AsItCame,
         skip_auto_headers=_UNWANTED,
         max_line_size=_LONGEST_HEADER,
         max_field_size=_LONGEST_HEADER,
@@ -84,6 +85,12 @@ async def _serve(listener: socket.socket, how: Forwarding, sender: CopySender, *
             return await stopped
         finally:
             await runner.cleanup()
+
+
+class _AsItCame(aiohttp.ClientRequest):
+    """A request that gets no ``Content-Length: 0`` from aiohttp where the client has sent none, such as a DELETE."""
+
+    GET_METHODS = aiohttp.ClientRequest.ALL_METHODS
 
 
 def _stop(stopped: asyncio.Future[int], number: int) -> None:

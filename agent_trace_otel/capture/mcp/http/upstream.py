@@ -6,6 +6,7 @@ own; called by `http` and `http_exchange`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -14,6 +15,8 @@ from agent_trace_otel.errors import UsageError
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LIES_AT_THE_ROOT = ("/authorize", "/token", "/register")
 """Where a server without metadata has its OAuth endpoints (MCP 2025-03-26, Authorization, 2.3.3)."""
+_KEY = re.compile(r"[A-Za-z0-9]{16,}|(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})")
+"""What no one would make up as a name."""
 _MOST_ANNOUNCED = 4096  # paths; a server may put a session into each
 
 
@@ -40,8 +43,17 @@ class Upstream:
 
     @property
     def shown(self) -> str:
-        """The URL without its query."""
-        return f"{self.origin}{self.path}"
+        """The URL without its query, and without what looks like a key in its path."""
+        return f"{self.origin}{without_keys(self.path)}"
+
+
+def without_keys(path: str) -> str:
+    """Return a path whose segments that look like keys are left out: some servers know their users by those alone."""
+    return "/".join("[REDACTED]" if _is_key(segment) else segment for segment in path.split("/"))
+
+
+def _is_key(segment: str) -> bool:
+    return any(re.search("[0-9]", run) and re.search("[A-Za-z]", run) for run in _KEY.findall(segment))
 
 
 def parse(url: str) -> Upstream:

@@ -1,0 +1,1 @@
+"""Transcripts that Claude Code has left behind -> sessions, as if its hooks had told of them."""

@@ -1,0 +1,175 @@
+"""Commands that record, and that set recording up."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from agent_trace_otel.commands.output import say, write
+from agent_trace_otel.commands.reading import show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Record an offline agent and replay it."""
+    from pathlib import Path
+
+    from agent_trace_otel.demo import run
+    from agent_trace_otel.replay.timeline import Selection
+    from agent_trace_otel.store.reader import DEFAULT_TRACE_DIR, configured_trace_dir, find_session
+
+    named = arguments.trace_dir or os.environ.get("AGENT_TRACE_DIR") or configured_trace_dir()
+    trace_dir = named or DEFAULT_TRACE_DIR
+    again = f"agent-trace --trace-dir {arguments.trace_dir}" if arguments.trace_dir else "agent-trace"
+    session = find_session(trace_dir, run(Path(trace_dir)))
+    show(session, arguments, Selection(), None)
+    write(
+        "\nNext:\n"
+        f"  {again} list                   every session recorded here\n"
+        f"  {again} replay --errors        only what failed\n"
+        f"  {again} export {session.session_id[:8]} --format otlp --endpoint http://localhost:4318\n"
+    )
+    return 0
+
+
+def import_transcripts(arguments: argparse.Namespace) -> int:
+    """Make sessions of a coding agent's transcripts."""
+    from pathlib import Path
+
+    from agent_trace_otel import options
+    from agent_trace_otel.capture.importing import command as importing
+    from agent_trace_otel.delivery import otlp
+    from agent_trace_otel.errors import UsageError
+    from agent_trace_otel.replay.progress import Progress
+    from agent_trace_otel.replay.terminal import one_line
+
+    if bool(arguments.paths) == arguments.discover:
+        msg = "import wants the paths of transcripts, or --discover for all that Claude Code keeps"
+        raise UsageError(msg)
+    if arguments.endpoint is None:
+        options.refuse(arguments, ("header",), "needs --endpoint")
+    url = otlp.traces_url(arguments.endpoint) if arguments.endpoint is not None else ""
+    headers = options.headers(arguments.header)
+    found, problems = importing.find([Path(path) for path in arguments.paths], options.since(arguments))
+    for problem in problems:
+        say(problem)
+    if not found and not problems:
+        say("no transcripts" + f" since {arguments.since}" * (arguments.since is not None))
+    total = sum(os.path.getsize(transcript.path) for transcript in found)
+    with Progress("importing", total=total, unit="bytes") as progress:
+        outcomes = list(
+            importing.import_each(
+                found,
+                trace_dir=arguments.trace_dir,
+                redact=False if arguments.no_redact else None,
+                is_dry=arguments.dry_run,
+                progress=progress.advance,
+            )
+        )
+    for problem in (one for one in outcomes if isinstance(one, str)):
+        say(problem)
+    imported = [one for one in outcomes if not isinstance(one, str)]
+    for store in dict.fromkeys(added.store for added in imported):
+        say(f"sessions {'would go' if arguments.dry_run else 'go'} to {store}")
+    write(one_line(importing.shown(added, is_dry=arguments.dry_run), None) + "\n" for added in imported)
+    is_sent = True
+    for added in imported if url and not arguments.dry_run else ():
+        if added.spans:
+            report = otlp.send_file(added.spans_path, url, headers)
+            say(f"to {otlp.shown_url(url)}: {report}")
+            is_sent &= report.ok
+    return 0 if is_sent and (imported or not (found or problems)) else 1
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """Pass an MCP server's streams on and record them."""
+    from agent_trace_otel.capture.mcp import stdio
+    from agent_trace_otel.errors import UsageError
+
+    command = arguments.server[arguments.server[:1] == ["--"] :]
+    if not command:
+        msg = "record wants the server's command line: agent-trace record -- COMMAND..."
+        raise UsageError(msg)
+    stdio.record(
+        command,
+        name=arguments.name,
+        redact=arguments.redact,
+        trace_dir=arguments.trace_dir or "",
+        injects=arguments.inject_traceparent,
+        is_verbose=arguments.verbose,
+    )
+
+
+def record_http(arguments: argparse.Namespace) -> int:
+    """The same for a server behind HTTP."""
+    from agent_trace_otel import options
+    from agent_trace_otel.capture.mcp.http import proxy as http
+
+    given = http.Options(
+        port=arguments.port,
+        bind=arguments.bind,
+        name=arguments.name,
+        redact=False if arguments.no_redact else None,
+        trace_dir=arguments.trace_dir or "",
+        headers=options.headers(arguments.header),
+        allow_hosts=arguments.allow_host,
+        allow_origins=arguments.allow_origin,
+        rewrites_oauth=arguments.rewrite_oauth,
+        injects_traceparent=arguments.inject_traceparent,
+    )
+    return http.record_http(arguments.url, given)
+
+
+def setup(arguments: argparse.Namespace) -> int:
+    """Print or write a coding agent's hook settings."""
+    from agent_trace_otel import options
+    from agent_trace_otel.capture.hooks.setup import command as setup
+    from agent_trace_otel.capture.hooks.setup.agents import AGENTS
+    from agent_trace_otel.errors import UsageError
+
+    values = options.config_values(arguments)
+    if arguments.endpoint is not None:
+        from agent_trace_otel.delivery.otlp import traces_url
+
+        traces_url(arguments.endpoint)
+    request = setup.Request(AGENTS[arguments.agent], arguments.scope, portable=arguments.portable, values=values)
+    if arguments.remove:
+        if values:
+            msg = "--remove takes hooks out, and sets nothing"
+            raise UsageError(msg)
+        write("".join(f"{line}\n" for line in setup.remove(request)))
+        return 0
+    write("".join(f"{line}\n" for line in setup.write(request)) if arguments.write else setup.shown(request))
+    sys.stdout.flush()
+    for note in setup.notes(request, writes=arguments.write):
+        say(note)
+    return 0
+
+
+def hook(arguments: argparse.Namespace) -> int:
+    """Handle one hook event, for options before the command."""
+    if arguments.trace_dir:
+        os.environ["AGENT_TRACE_DIR"] = os.path.abspath(arguments.trace_dir)
+    # begun anew, with `hook` as the first word: the client reads the environment that its process was given
+    os.execv(sys.executable, [sys.executable, "-m", "agent_trace_otel", "hook", *arguments.words])  # noqa: S606 - ourselves
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Tell what is configured and what is recorded."""
+    from pathlib import Path
+
+    from agent_trace_otel import doctor
+    from agent_trace_otel.replay.terminal import columns_of
+
+    sections = doctor.examine(arguments.trace_dir, os.environ, Path.cwd())
+    report = doctor.as_json(sections)
+    if arguments.json:
+        import json
+
+        write(json.dumps(report, indent=2) + "\n")
+    else:
+        write(doctor.as_text(sections, columns_of(sys.stdout)))
+    return 0 if report["ok"] else 1

@@ -1,0 +1,1 @@
+"""A session as one HTML file that needs nothing else: `page.page` makes it, ``assets`` holds what a browser gets."""
