@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from other_agents import Shape, golden, payloads, recordings, shapes, story
+from agent_payloads import Shape, golden, payloads, recordings, shapes, story
 
 from agent_trace_otel.capture.hooks.dialects.codex import claude_shape
 

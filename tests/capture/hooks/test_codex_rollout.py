@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from other_agents import DATA, Shape, payloads
+from agent_payloads import DATA, Shape, payloads
 
 from agent_trace_otel.capture.hooks.dialects.codex_rollout import claude_shape
 

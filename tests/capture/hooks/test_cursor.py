@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from other_agents import golden, payloads, recordings, shapes, story
+from agent_payloads import golden, payloads, recordings, shapes, story
 
 from agent_trace_otel.capture.hooks.dialects.cursor import claude_shape
 from agent_trace_otel.capture.hooks.dialects.registry import CLAUDE_CODE, DIALECTS, dialect_of

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from agent_payloads import payloads, recordings
 from hypothesis import given
 from hypothesis import strategies as st
-from other_agents import payloads, recordings
 
 from agent_trace_otel import semconv
 from agent_trace_otel.capture.hooks.dialects.registry import DIALECTS

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_trace_otel.capture.mcp import framing
-from agent_trace_otel.capture.mcp.framing import BodyFramer, DecodedFramer, EventFramer, Framed, Framer, LineFramer
+from agent_trace_otel.capture.mcp.framing import BodyFramer, EventFramer, Framed, Framer, LineFramer
 
 
 def _fed(framer: Framer, *chunks: bytes) -> list[bytes]:
@@ -105,14 +102,3 @@ def test_an_event_that_is_too_long_is_kept_by_its_ends() -> None:
     (found,) = framer.feed(b"y end\n\n")
     assert found.tail.endswith(b"xxy end")
     assert found.content == b"x" * len(found.content)
-
-
-@pytest.mark.parametrize("coded", [gzip.compress, zlib.compress])
-def test_coded_bodies_are_decoded(coded: object) -> None:
-    text = b'{"text":"' + b"z" * 3_000_000 + b'"}'
-    body = coded(text)  # type: ignore[operator]
-    assert _fed(DecodedFramer(BodyFramer()), body[:10], body[10:]) == [text]
-
-
-def test_what_can_not_be_decoded_is_left_out() -> None:
-    assert _fed(DecodedFramer(BodyFramer()), b"no gzip", b"at all") == []

@@ -121,6 +121,16 @@ def test_encoded_bodies_are_read_where_the_standard_library_can(
     assert "unpacked" in _requests(through.recorded)["tools/call packed"]["gen_ai.tool.call.result"]
 
 
+def test_an_answer_in_a_coding_that_nobody_reads_is_not_taken_for_none(tmp_path: Path, server: ScriptedServer) -> None:
+    server.answering = answer_with(json_answer(_result(1), "Content-Encoding: unheard-of"))
+    with proxy(tmp_path, server.origin) as through:
+        through.post(tool_call("packed"), "Mcp-Session-Id: s")
+        eventually(lambda: '"tool_result"' in through.recorded.text())  # not only when the proxy ends
+        through.stop(signal.SIGTERM)
+    told = _requests(through.recorded)["tools/call packed"]
+    assert (told["agent_trace.outcome"], "error.type" in told) == ("unknown", False)
+
+
 def test_requests_of_both_directions_on_streams(tmp_path: Path, server: ScriptedServer) -> None:
     sampling = {
         "jsonrpc": "2.0",

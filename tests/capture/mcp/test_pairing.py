@@ -207,7 +207,7 @@ def test_a_refused_exchange_ends_what_it_brought() -> None:
     talk = Conversation()
     exchange = Exchange(1, session="s")
     request = _begun(talk.client(exchange, id=1, method="a"))
-    closed = list(talk.pairing.close(exchange, "HTTP status 401", 50, error_type="401", is_refused=True))
+    closed = list(talk.pairing.close(exchange, "HTTP status 401", 50, error_type="401", is_final=True))
     assert closed == [Left(request, "HTTP status 401", 50, "401")]
 
 

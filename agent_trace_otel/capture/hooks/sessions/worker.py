@@ -129,8 +129,8 @@ class SessionsWorker:
             session.prepare(entry)
         session.is_replaying = True
         try:
-            for entry in self._journals.replay(key, until):
-                guard.guarded("replay what hooks said")(session.take)(entry)
+            for told in self._journals.replay(key, until):
+                guard.guarded("replay what hooks said")(session.take)(told)
         except OSError as error:
             guard.report("read a journal", error)
         session.replayed()
