@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from agent_trace_otel import options
     from agent_trace_otel.errors import AgentTraceError
 
+    if sys.stdout is None:  # the caller has closed it
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
     # a stdout that can't say an arrow or an emoji says ? instead of failing
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
     try:

@@ -8,7 +8,6 @@ it lies in.
 from __future__ import annotations
 
 import re
-import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +16,6 @@ MAX_MESSAGE = 16 << 20
 KEPT_HEAD, KEPT_TAIL = 1 << 16, 1 << 12
 """Bytes kept of each end of a longer one."""
 
-_INFLATED = 1 << 20  # bytes decoded in one step: a small chunk may stand for a very large one
 _LENGTH = re.compile(rb"(?i)\s*content-length\s*:\s*(\d{1,12})\s*\Z")
 _HEADER_LINE = re.compile(rb"(?i)content-(?:length|type)\s*:")
 
@@ -214,36 +212,3 @@ class EventFramer:
     def end(self) -> list[Framed]:
         """Return nothing: an event that was not completed is none."""
         return []
-
-
-class DecodedFramer:
-    """A body or event stream in a content coding that the standard library reads (RFC 9110, 8.4.1: gzip, deflate)."""
-
-    CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
-
-    def __init__(self, inner: Framer) -> None:
-        self._inner = inner
-        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
-        self._is_torn = False
-
-    def feed(self, chunk: bytes) -> list[Framed]:
-        """Return the messages that a chunk completes."""
-        found: list[Framed] = []
-        while chunk and not self._is_torn:
-            try:
-                plain = self._inflate.decompress(chunk, _INFLATED)
-            except zlib.error:
-                self.gap()
-                break
-            chunk = self._inflate.unconsumed_tail
-            found += self._inner.feed(plain)
-        return found
-
-    def gap(self) -> None:
-        """Give the rest up: what comes after can't be decoded."""
-        self._is_torn = True
-        self._inner.gap()
-
-    def end(self) -> list[Framed]:
-        """Return what was left when the direction ended."""
-        return self._inner.end()

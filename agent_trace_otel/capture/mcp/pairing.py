@@ -21,6 +21,7 @@ from agent_trace_otel.capture.mcp.messages import Id, Message, id_of, member, te
 CANCELLED = "cancelled"
 ACKNOWLEDGED = "acknowledged"
 REUSED = "another request took its id before it was answered"
+UNREAD = "answered in a content coding that can't be read here"
 """Why a request ended without an answer."""
 
 STATELESS_SINCE = "2026-07-28"
@@ -99,7 +100,7 @@ class Left(NamedTuple):
 
     request: Request
     why: str
-    """`CANCELLED`, `ACKNOWLEDGED`, `REUSED`, or what `Pairing.close` was told."""
+    """`CANCELLED`, `ACKNOWLEDGED`, `REUSED`, `UNREAD`, or what `Pairing.close` was told."""
     at: int
     error_type: str = ""
     """The conventions' error.type, if the end is an error with one of its own."""
@@ -155,7 +156,7 @@ class Pairing:
             yield from self._notification(message, direction, exchange, at)
 
     def close(
-        self, exchange: Exchange, why: str, at: int, *, error_type: str = "", is_refused: bool = False
+        self, exchange: Exchange, why: str, at: int, *, error_type: str = "", is_final: bool = False
     ) -> Iterator[Left]:
         """Yield the requests that can't be answered any more now that an exchange is over.
 
@@ -164,10 +165,10 @@ class Pairing:
             why: for people, or `CANCELLED`.
             at: unix nanoseconds.
             error_type: if that is an error with a type of its own, such as an HTTP status.
-            is_refused: whether the server took none of its requests.
+            is_final: whether nothing else can answer them: the server took none of them, or has answered here.
         """
         for request in [request for requests in exchange.open for request in requests]:
-            if is_refused or request.home == ("exchange", exchange.number):
+            if is_final or request.home == ("exchange", exchange.number):
                 yield self._leave(request, why, at)._replace(error_type=error_type)
 
     def close_all(self, why: str, at: int) -> Iterator[Left]:

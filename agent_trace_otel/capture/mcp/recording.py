@@ -23,16 +23,16 @@ from agent_trace_otel import content, guard, pipeline, semconv
 from agent_trace_otel.capture.mcp import copies, messages
 from agent_trace_otel.capture.mcp.copies import FROM_CLIENT, FROM_SERVER, Copy
 from agent_trace_otel.capture.mcp.copy_reading import number_of, read_copies
+from agent_trace_otel.capture.mcp.decoding import DecodedFramer, decoder
 from agent_trace_otel.capture.mcp.framing import (
     BodyFramer,
-    DecodedFramer,
     EventFramer,
     Framed,
     Framer,
     LineFramer,
 )
 from agent_trace_otel.capture.mcp.messages import text_member
-from agent_trace_otel.capture.mcp.pairing import CANCELLED, Exchange, Pairing, Step, Stray, is_stateless
+from agent_trace_otel.capture.mcp.pairing import CANCELLED, UNREAD, Exchange, Pairing, Step, Stray, is_stateless
 from agent_trace_otel.capture.mcp.session import RecordedSession
 
 _HTTP_ERROR = 400
@@ -75,6 +75,12 @@ class _Connection:
         }
         exchange.attributes.update({name: value for name, value in told.items() if value})
         self.framers[direction] = _body_framer(facts)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the server answered something that could not be decoded."""
+        answer = self.framers[FROM_SERVER]
+        return isinstance(answer, DecodedFramer) and answer.is_torn
 
 
 class Recording:
@@ -182,7 +188,9 @@ class Recording:
         if connection.status >= _HTTP_ERROR:
             why = connection.error or f"HTTP status {connection.status}"
             status = str(connection.status)
-            self._steps(self._pairing.close(exchange, why, at, error_type=status, is_refused=True))
+            self._steps(self._pairing.close(exchange, why, at, error_type=status, is_final=True))
+        elif connection.is_unread:
+            self._steps(self._pairing.close(exchange, UNREAD, at, is_final=True))
         else:
             # the client takes a stateless call back by closing its stream (MCP 2026-07-28, cancellation)
             is_taken_back = facts.get("by") == "client" and is_stateless(exchange.protocol)
@@ -192,8 +200,8 @@ class Recording:
 def _body_framer(facts: messages.JSON) -> Framer:
     kind = text_member(facts, "content_type").partition(";")[0].strip().lower()
     framer: Framer = EventFramer() if kind == "text/event-stream" else BodyFramer()
-    coded = text_member(facts, "content_encoding").strip().lower() in DecodedFramer.CODINGS
-    return DecodedFramer(framer) if coded else framer
+    coding = text_member(facts, "content_encoding")
+    return framer if coding.strip().lower() in ("", "identity") else DecodedFramer(framer, decoder(coding))
 
 
 def _facts(content: bytes) -> messages.JSON:

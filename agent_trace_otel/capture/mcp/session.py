@@ -26,6 +26,7 @@ from agent_trace_otel.capture.mcp.naming import name_of
 from agent_trace_otel.capture.mcp.pairing import (
     ACKNOWLEDGED,
     CANCELLED,
+    UNREAD,
     Answered,
     Began,
     Left,
@@ -177,6 +178,8 @@ class RecordedSession:
             self._end(step.request, {}, semconv.OUTCOME_INTERRUPTED, "", step.at)
         elif step.why == ACKNOWLEDGED:
             self._end(step.request, {}, semconv.OUTCOME_OK, "", step.at)
+        elif step.why == UNREAD:
+            self._end(step.request, {semconv.DETAIL: UNREAD}, semconv.OUTCOME_UNKNOWN, "", step.at)
         elif step.error_type:
             told = {semconv.ERROR_TYPE: step.error_type}
             self._end(step.request, told, semconv.OUTCOME_ERROR, step.why, step.at)
