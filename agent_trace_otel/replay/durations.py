@@ -5,6 +5,8 @@ Comes in: seconds or milliseconds. Goes out: short text. Pure; called by every v
 
 from __future__ import annotations
 
+from functools import cache
+
 _MINUTE, _HOUR = 60, 3600
 _ENDINGS = ("th", "st", "nd", "rd", *["th"] * 6)  # of ordinal numbers, by their last digit
 _TEENS = (11, 12, 13)
@@ -16,7 +18,13 @@ def offset(since_start: float) -> str:
     if since_start < _MINUTE - 0.005:  # as rounded
         return f"+{since_start:6.2f}s"
     minutes, rest = divmod(int(since_start * 100 + 0.5), _MINUTE * 100)
-    return f"+{minutes}m{rest / 100:05.2f}s"
+    return f"+{minutes}m{_of_minute(rest)}"
+
+
+@cache
+def _of_minute(hundredths: int) -> str:
+    """Return the seconds of a minute; there are not many, and a long session has each of them often."""
+    return f"{hundredths / 100:05.2f}s"
 
 
 def milliseconds(duration: float) -> str:

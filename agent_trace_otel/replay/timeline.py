@@ -95,21 +95,34 @@ class Entry:
         is_plain: whether there is nothing to remark: no sub-agent, not open, made once, no silence, no such call.
     """
 
-    # most events are plain: class attributes save setting and asking for all of these a hundred thousand times
-    is_plain = True
-    depth = 0
-    agent: SubAgent | None = None
-    open_for: float | None = None
-    times = 1
-    silence = 0.0
-    call = NONE
-    _data: dict[str, Any] | None = None
+    __slots__ = (
+        "_data",
+        "_index",
+        "agent",
+        "call",
+        "depth",
+        "event_type",
+        "is_plain",
+        "offset",
+        "open_for",
+        "ordinal",
+        "silence",
+        "times",
+    )
 
     def __init__(self, index: SessionIndex, ordinal: int, offset: float) -> None:
         self._index = index
+        self._data: dict[str, Any] | None = None
         self.ordinal = ordinal
         self.event_type = index.event_types[ordinal]
         self.offset = offset
+        self.depth = 0
+        self.agent: SubAgent | None = None
+        self.open_for: float | None = None
+        self.times = 1
+        self.silence = 0.0
+        self.call = NONE
+        self.is_plain = True
 
     @property
     def data(self) -> dict[str, Any]:
@@ -149,7 +162,7 @@ def timeline(
     agent_parents: Callable[[], Mapping[str, str]] = dict,
     arriving: Iterable[int] | None = None,
 ) -> Iterator[Entry]:
-    """Return the entries of a session that ``selection`` takes, in order of time.
+    """Yield the entries of a session that ``selection`` takes, in order of time.
 
     A selection of some kinds of events is shown flat: depth is told only where every call is shown.
 
@@ -160,41 +173,42 @@ def timeline(
         agent_parents: gives the parent's span id by the span id of each agent; asked if there are sub-agents.
         arriving: ordinals as they come, of a session that is followed; then no call is marked as open.
     """
-    now = index.timestamps[index.order[-1]] if now is None and arriving is None and len(index) else now
-    is_flat = not selection.takes_every_kind
-    entries = _selected(index, selection, now, agent_parents, index.order if arriving is None else arriving)
-    return _in_sequence(entries, index, is_flat=is_flat)
-
-
-def _selected(
-    index: SessionIndex,
-    selection: Selection,
-    now: float | None,
-    agent_parents: Callable[[], Mapping[str, str]],
-    ordinals: Iterable[int],
-) -> Iterator[Entry]:
-    """Yield the entries that are selected, each in its place; every event counts, shown or not."""
-    timestamps, partners = index.timestamps, index.partners
+    timestamps, partners, order = index.timestamps, index.partners, index.order
+    if arriving is None and len(order):
+        now = now or timestamps[order[-1]]
     is_flat = not selection.takes_every_kind
     place, count = Nesting(index, agent_parents).place, CallCounts().count
-    first = since = until = None
-    for ordinal in ordinals:
+    calls: list[tuple[int, int]] = []  # ordinal and depth of the calls after which came only what is inside them
+    first: float | None = None
+    before, since, until = float("inf"), 0.0, 0.0
+    for ordinal in order if arriving is None else arriving:
         timestamp = timestamps[ordinal]
-        if first is None or since is None or until is None:
+        if first is None:
             first = timestamp
             since, until = selection.span(index)
         entry = Entry(index, ordinal, timestamp - first)
         place(entry)
         if entry.event_type == "tool_call":
-            times = count(entry.tool_name, entry.data.get("arguments"))
-            if times > 1:
-                entry.times, entry.is_plain = times, False
+            count(entry)
         if timestamp < since or timestamp > until or (is_flat and not selection.takes(index, ordinal)):
-            continue
-        if is_flat and entry.depth:
-            entry.depth = 0
-        if now is not None and partners[ordinal] == NONE and entry.event_type in OPENING:
-            entry.open_for, entry.is_plain = max(0.0, now - timestamp), False
+            continue  # placed and counted nevertheless: what comes later builds on it
+        partner, depth = partners[ordinal], 0 if is_flat else entry.depth
+        entry.depth = depth
+        while calls and calls[-1][0] != partner and calls[-1][1] >= depth:
+            calls.pop()
+        if entry.event_type in OPENING:
+            calls.append((ordinal, depth))
+            if partner == NONE and now is not None:
+                entry.open_for, entry.is_plain = max(0.0, now - timestamp), False
+        elif partner != NONE:
+            if calls and calls[-1][0] == partner:
+                calls.pop()
+            else:
+                entry.call, entry.is_plain = partner, False
+        # of a flat selection, what lies between is not shown, so nothing is known of silence
+        if timestamp - before >= SLOW and not is_flat and entry.event_type not in _SAYS_ITSELF:
+            entry.silence, entry.is_plain = timestamp - before, False
+        before = timestamp
         yield entry
 
 
@@ -204,10 +218,12 @@ class CallCounts:
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
 
-    def count(self, name: str, arguments: Any) -> int:  # noqa: ANN401 - JSON
-        """Return how many calls of a tool with these arguments there were so far, this one included."""
+    def count(self, entry: Entry) -> None:
+        """Say of a tool call how many like it there were so far, itself included."""
+        arguments: Any = entry.data.get("arguments")
         if not is_object(arguments) or not arguments:
-            return 1
+            return
+        name = entry.tool_name
         try:
             # the order of an object's members means nothing
             key = hash((name, *arguments.items()) if len(arguments) == 1 else (name, frozenset(arguments.items())))
@@ -215,35 +231,10 @@ class CallCounts:
             try:
                 key = hash((name, repr(sorted(arguments.items()))))
             except RecursionError:
-                return 1
+                return
         times = self._counts[key] = self._counts.get(key, 0) + 1
-        return times
-
-
-def _in_sequence(entries: Iterable[Entry], index: SessionIndex, *, is_flat: bool) -> Iterator[Entry]:
-    """Yield entries with what lies between them and those before: silence, and others between a call and its end.
-
-    Of a flat selection, what lies between is not shown, so nothing is known of silence.
-    """
-    partners = index.partners
-    calls: list[tuple[int, int]] = []  # ordinal and depth of the calls after which came only what is inside them
-    before = float("inf")
-    for entry in entries:
-        depth, ordinal, offset = entry.depth, entry.ordinal, entry.offset
-        partner = partners[ordinal]
-        while calls and calls[-1][0] != partner and calls[-1][1] >= depth:
-            calls.pop()
-        if entry.event_type in OPENING:
-            calls.append((ordinal, depth))
-        elif partner >= 0:
-            if calls and calls[-1][0] == partner:
-                calls.pop()
-            else:
-                entry.call, entry.is_plain = partner, False
-        if offset - before >= SLOW and not is_flat and entry.event_type not in _SAYS_ITSELF:
-            entry.silence, entry.is_plain = offset - before, False
-        before = offset
-        yield entry
+        if times > 1:
+            entry.times, entry.is_plain = times, False
 
 
 def _searchable(data: dict[str, Any]) -> str:

@@ -134,7 +134,8 @@ class Tree:
         if is_call:
             self._calls[text_in(data, "span_id")] = node
             if entry.event_type == "tool_call":
-                node.times = self._counts.count(entry.tool_name, data.get("arguments"))
+                self._counts.count(entry)
+                node.times = entry.times
             if partner != _NONE and index.timestamps[partner] <= at:
                 self._close(node, Entry(index, partner, 0.0))
             else:

@@ -185,8 +185,7 @@ class SessionIndex:
         file.seek(offset)
         for line in file:
             start, offset = offset, offset + len(line)
-            head = read_head(line)
-            if head is None:
+            if (head := read_head(line)) is None:
                 self._count_bad(line)
                 continue
             raw_type, at, event_id, parent_id, duration, name = head
