@@ -7,10 +7,7 @@ gone) goes through the journal too, so that a replay comes to the same. Called b
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from agent_trace_otel import guard, identity, process, semconv
 from agent_trace_otel.capture.hooks.dialects import registry as dialects
 from agent_trace_otel.capture.hooks.intake.journal import Entry
+from agent_trace_otel.capture.hooks.sessions.deliveries import Deliveries
 from agent_trace_otel.capture.hooks.sessions.own_entries import OwnEntries
 from agent_trace_otel.capture.hooks.sessions.reported import ReportedRun
 from agent_trace_otel.capture.hooks.sessions.run_header import Event, RunHeader, header_of, is_enough
@@ -43,11 +41,6 @@ _AGAIN_SECONDS: Final = 1.0
 _BEGIN_AGAIN_SECONDS: Final = 60.0
 _SILENT_NS: Final = 24 * 3600 * 1_000_000_000
 """After so long without a word, a session whose client is not known is taken for lost."""
-_MAX_DELIVERIES: Final = 4096
-_MAX_ECHOES: Final = 64
-_NAMELESS: Final = "PermissionRequest"
-"""The one event of a call that does not name it: two calls may be asked about in the same words."""
-_ECHO_NS: Final = 2_000_000_000
 _READS: Final = frozenset({"UserPromptSubmit", "Stop", "StopFailure", "SessionEnd", "PreCompact"})
 _CONTENT: Final[Mapping[str, Any]] = {"input": [], "output": [], "text": "", "description": ""}
 """What becomes of what was said in facts, for users who want no content captured."""
@@ -87,9 +80,7 @@ class HookSession:
         self._client_before = 0
         self._around = around
         self._dialect = dialects.dialect_of(key.agent, {})
-        self._deliveries: OrderedDict[str, None] = OrderedDict()
-        self._echoes: OrderedDict[bytes, int] = OrderedDict()
-        """When each of the last events came, by its digest."""
+        self._deliveries = Deliveries()
         self._held: list[Event] = []
         """Events that wait for the run to begin."""
         self._header: RunHeader | None = None
@@ -180,12 +171,8 @@ class HookSession:
         self._transcripts.start_at(data.get("offsets", {}))
 
     def _take_hook(self, entry: Entry) -> None:
-        delivery = str(entry.data.get("id"))
-        if delivery in self._deliveries:
+        if not self._deliveries.is_new(str(entry.data.get("id"))):
             return  # a hook that had no answer in time left it in the spool too
-        self._deliveries[delivery] = None
-        if len(self._deliveries) > _MAX_DELIVERIES:
-            self._deliveries.popitem(last=False)
         payload, env = entry.data.get("payload"), cast("Mapping[str, str]", entry.data.get("env") or {})
         if not isinstance(payload, dict):
             return
@@ -195,7 +182,7 @@ class HookSession:
         self._dialect = dialects.dialect_of(self.key.agent, given)
         for shape in self._dialect.claude_shape(str(entry.data.get("event") or ""), given):
             event = Event(shape, entry.at, env)
-            if not self._is_echo(event):
+            if not (self._dialect.names_calls and self._deliveries.is_echo(event)):
                 self._hear(event)
 
     def _hear(self, event: Event) -> None:
@@ -210,21 +197,6 @@ class HookSession:
             self._make_room()
         else:
             self._tell(event, self._machine, self._run)
-
-    def _is_echo(self, event: Event) -> bool:
-        """Tell whether the same event has come just now: hooks of the user's and of the project's settings both run.
-
-        Only a client that names every call can be judged so: others may say the same of two calls.
-        """
-        if not self._dialect.names_calls or event.name == _NAMELESS:
-            return False
-        told = json.dumps([event.client, event.payload], sort_keys=True)
-        said = hashlib.sha256(told.encode("utf-8", "replace")).digest()[:8]
-        before = self._echoes.pop(said, 0)
-        self._echoes[said] = max(event.at, before)
-        if len(self._echoes) > _MAX_ECHOES:
-            self._echoes.popitem(last=False)
-        return bool(before) and abs(event.at - before) < _ECHO_NS
 
     def _make_room(self) -> None:
         """Let the run end whose session another process goes on with: as it is about to, or as lost."""
