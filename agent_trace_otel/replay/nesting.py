@@ -64,7 +64,7 @@ class Nesting:
     """
 
     def __init__(self, index: SessionIndex, agent_parents: Callable[[], Mapping[str, str]]) -> None:
-        self._partners = index.partners
+        self._partners, self._names = index.partners, index.tool_names
         self._depths: dict[str, int] = {}  # of open calls, by span id
         self._spans: dict[int, str] = {}  # of open calls, by ordinal
         self._owners: dict[str, SubAgent] = {}  # of open calls of sub-agents, by span id
@@ -91,17 +91,17 @@ class Nesting:
         depth = self._depths.get(above) if isinstance(above, str) else None
         if depth is not None:
             depth += 1
-            if self._owners:
-                entry.agent = self._owners.get(str(above))
+            owner = self._owners.get(str(above)) if self._owners else None
+            if owner is not None:
+                entry.agent, entry.is_plain = owner, False
         elif "agent" in data:
+            entry.is_plain = False
             entry.agent = agent = self._agent(data, text_in(data, "parent_span_id" if is_opening else "span_id"))
             depth = agent.depth
         else:
             depth = 0
         if depth:
             entry.depth = min(depth, DEEPEST)
-        if entry.agent is not None:
-            entry.is_plain = False
         if is_opening:
             self._open(entry, depth, data)
 
@@ -115,7 +115,7 @@ class Nesting:
         if entry.agent is not None:
             self._owners[span] = entry.agent
         arguments = data.get("arguments")
-        if is_object(arguments) and (text_in(data, "tool_name") in _STARTING or not _TYPES.isdisjoint(arguments)):
+        if is_object(arguments) and (self._names[entry.ordinal] in _STARTING or not _TYPES.isdisjoint(arguments)):
             kind = next((text_in(arguments, name) for name in _TYPES if name in arguments), "")
             self._starts[span] = _Start(kind, depth)
 

@@ -14,7 +14,7 @@ import stat
 from array import array
 
 from agent_trace_otel.errors import StoreError
-from agent_trace_otel.store.lines import read_data, read_event, read_head, tokens_of
+from agent_trace_otel.store.lines import END, match_head, read_data, read_event, read_head, tokens_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,7 +185,9 @@ class SessionIndex:
         file.seek(offset)
         for line in file:
             start, offset = offset, offset + len(line)
-            if (head := read_head(line)) is None:
+            match = match_head(line)  # what read_head does first, without the call
+            head = match.groups() if match and line.endswith(END) and line.isascii() else read_head(line)
+            if head is None:
                 self._count_bad(line)
                 continue
             raw_type, at, event_id, parent_id, duration, name = head

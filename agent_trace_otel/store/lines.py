@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # The key order is fixed by store.events. An escaped quote would end a value early, but then the key that has to follow
 # it doesn't, so the line is left to the parser, like any other that is written differently.
-_match_head = re.compile(
+match_head = re.compile(
     rb'\{"event_type":"([^"]+)","timestamp":([0-9.]{1,24}),"event_id":"([^"]*)","session_id":"[^"]*",'
     rb'(?:"parent_id":"([^"]*)",)?(?:"duration_ms":([0-9.]{1,24}),)?"data":\{(?:"tool_name":"([^"\\]*)")?'
 ).match
@@ -35,6 +35,7 @@ _decoder = json.JSONDecoder(parse_constant=str)
 _scan: Callable[[str, int], tuple[Any, int]] = getattr(_decoder, "scan_once")  # noqa: B009 - typeshed doesn't know it
 _DATA = b'"data":{'
 _TO_BRACE = len(_DATA) - 1
+END = b"}}\n"  # of a whole line
 _LARGEST = 1e24  # whatever is beyond it is no time and no count
 
 
@@ -47,9 +48,9 @@ def read_head(line: bytes) -> Head | None:
     Returns:
         None when the line holds no event: it is torn, no JSON, or has no type or time.
     """
-    match = _match_head(line)
+    match = match_head(line)
     # a torn line begins like a whole one, so its end is looked at as well
-    if match is not None and line.endswith(b"}}\n") and line.isascii():
+    if match is not None and line.endswith(END) and line.isascii():
         event_type, timestamp, event_id, parent_id, duration_ms, tool_name = match.groups()
         return event_type, timestamp, event_id, parent_id, duration_ms, tool_name
     try:
