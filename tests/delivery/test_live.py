@@ -242,13 +242,16 @@ print(time.time(), flush=True)
 
 
 def test_threads_do_not_pile_up(backend: Backend) -> None:
-    before = threading.active_count()
+    def senders() -> set[threading.Thread]:  # the back end has threads of its own, one a kept-alive connection
+        return {thread for thread in threading.enumerate() if thread.name == "agent-trace-sender"}
+
+    before = senders()  # of tests that left an endpoint hanging
     for _ in range(5):
         processor = live_processor(backend.url)
+        assert senders() - before
         send(processor, 1)
         processor.shutdown()
     deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
+    while senders() - before and time.monotonic() < deadline:
         time.sleep(0.01)
-    # the back end's own threads, one a kept-alive connection, end with it
-    assert not [thread for thread in threading.enumerate() if thread.name == "agent-trace-sender"]
+    assert not senders() - before
