@@ -112,8 +112,9 @@ def stubborn(code: str) -> None:
 
 
 def mortal() -> None:
-    """Let signals do what they do."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Let signals do what they do, also one that whoever runs the tests ignores, as nohup does."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     _write(b"ready\n")
     time.sleep(60)
 

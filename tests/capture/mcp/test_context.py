@@ -86,6 +86,7 @@ _KEYS = st.sampled_from(["params", "_meta", "x", '"', "\\", "é"])
 _JSON = st.recursive(
     st.none() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=20,
 )
 
 
