@@ -1,4 +1,4 @@
-"""Packages from PyPI, each in a virtual environment of its own: what the benchmarks and the e2e tests compare with.
+"""Packages from PyPI and npm, each in a folder of its own: what the benchmarks and the e2e tests compare with.
 
 Comes in: a requirement such as ``agent-strace==0.4.0``. Goes out: the environment's folder of programs, made on first
 use with the standard ``venv`` and pip and kept for the next run in AGENT_TRACE_E2E_CACHE, by default in the user's
@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
+_MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
+NPM_PLATFORM = f"{platform.system().lower()}-{_MACHINES.get(platform.machine().lower(), platform.machine())}"
+"""This machine, as packages with native programs are named."""
 _TELEMETRY_OFF = {"DO_NOT_TRACK": "1", "AGENT_STRACE_TELEMETRY": "0"}
 
 
@@ -58,6 +63,43 @@ def install(folder: Path, *requirements: str) -> Path:
         message = f"can't install {' '.join(requirements)}: {why}"
         raise UnavailableError(message)
     return folder / "bin"
+
+
+def node_modules(requirement: str, program: str = "") -> Path:
+    """Return the ``node_modules`` folder of an npm package and what it depends on, installing it on first use.
+
+    Args:
+        requirement: its name, ``@`` and its version.
+        program: what must be there, below that folder: npm skips a program that is not for this machine.
+
+    Raises:
+        UnavailableError: npm is missing or can't reach its registry, or there is no program for this machine.
+    """
+    folder = cache_dir() / requirement.replace("/", "-").replace("@", "-").strip("-")
+    modules = folder / "node_modules"
+    ready = folder / "installed"  # written last: an interrupted installation starts anew
+    if not ready.exists():
+        _npm_install(folder, requirement)
+        if not (modules / program).exists():
+            message = f"{requirement} has no program for this machine ({NPM_PLATFORM})"
+            raise UnavailableError(message)
+        ready.touch()
+    return modules
+
+
+def _npm_install(folder: Path, requirement: str) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        message = f"can't install {requirement}: npm is not there"
+        raise UnavailableError(message)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"npm exited with {done.returncode}"])[-1]
+        message = f"can't install {requirement}: {why}"
+        raise UnavailableError(message)
 
 
 def plain_environment(**variables: str) -> dict[str, str]:

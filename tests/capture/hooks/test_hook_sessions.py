@@ -154,6 +154,29 @@ def test_a_session_that_is_resumed_untraced_before_counts_only_its_own_calls(tmp
     assert root.attributes[semconv.SESSION_COST] == pytest.approx(0.008038 - 0.00539)
 
 
+@pytest.mark.parametrize("name", ["continue", "kill9_continue", "resume"])
+def test_model_calls_read_ahead_of_the_next_runs_hooks_hang_under_its_turns(
+    name: str, tmp_path: Path, clients: Clients
+) -> None:
+    trees: list[set[tuple[str, int, int]]] = []
+    for is_ahead in (False, True):
+        home = tmp_path / str(is_ahead)
+        home.mkdir()
+        with recording(tmp_path / "none", HOME=str(home)):
+            played = Recording(name, home)
+            if is_ahead:
+                played.write_until(1 << 63)
+            desk = Desk(home / "journals")
+            desk.hear_all(played.play())
+            clients.are_alive = False
+            desk.settle()
+            clients.are_alive = True
+        spans = Recorded(played.store).spans()
+        trees.append({(span.name, span.context.span_id, span.parent.span_id) for span in spans if span.parent})
+    assert trees[0] == trees[1]
+    assert any(span_name.startswith("chat ") for span_name, _, _ in trees[0])
+
+
 MEMORY = """
 import os, sys, time
 from pathlib import Path

@@ -6,12 +6,9 @@ its own for each platform.
 
 from __future__ import annotations
 
-import platform
-import shutil
-import subprocess
 from pathlib import Path
 
-from packages import UnavailableError, cache_dir
+from packages import NPM_PLATFORM, node_modules
 
 EVERYTHING = "@modelcontextprotocol/server-everything@2026.8.31"
 FILESYSTEM = "@modelcontextprotocol/server-filesystem@2026.8.31"
@@ -22,7 +19,6 @@ CONFORMANCE = "@modelcontextprotocol/conformance@0.1.16"
 CONFORMANCE_NEXT = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 
 _NODE = "22"
-_MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
 
 
 def node() -> Path:
@@ -31,8 +27,7 @@ def node() -> Path:
     Raises:
         UnavailableError: npm is missing, can't reach its registry, or has none for this machine.
     """
-    machine = _MACHINES.get(platform.machine().lower(), platform.machine())
-    return modules(f"node-{platform.system().lower()}-{machine}@{_NODE}") / "bin" / "node"
+    return modules(f"node-{NPM_PLATFORM}@{_NODE}") / "bin" / "node"
 
 
 def modules(package: str) -> Path:
@@ -44,24 +39,7 @@ def modules(package: str) -> Path:
     Raises:
         UnavailableError: npm is missing, or can't reach its registry.
     """
-    name = package.rpartition("@")[0]
-    folder = cache_dir() / package.replace("/", "-").replace("@", "-").strip("-")
-    ready = folder / "installed"  # written last: an interrupted installation starts anew
-    if not ready.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            message = f"can't install {package}: npm is not there"
-            raise UnavailableError(message)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", package]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            why = (done.stderr.strip().splitlines() or [f"npm exited with {done.returncode}"])[-1]
-            message = f"can't install {package}: {why}"
-            raise UnavailableError(message)
-        ready.touch()
-    return folder / "node_modules" / name
+    return node_modules(package) / package.rpartition("@")[0]
 
 
 def everything(transport: str) -> list[str]:

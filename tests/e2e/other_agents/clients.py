@@ -9,16 +9,13 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from packages import UnavailableError, cache_dir
+from packages import NPM_PLATFORM, cache_dir, node_modules
 
 API_KEY = "planted-api-key-77c0de"
-_MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
-_MACHINE = _MACHINES.get(platform.machine().lower(), platform.machine())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +41,8 @@ class Client:
         Raises:
             UnavailableError: npm is missing or can't reach its registry, or there is nothing for this machine.
         """
-        folder = cache_dir() / self.package.replace("/", "-").replace("@", "-").strip("-")
-        program = folder / "node_modules" / self.program
-        ready = folder / "installed"  # written last: an interrupted installation starts anew
-        if not ready.exists():
-            _install(folder, self.package)
-            if not program.exists():
-                message = f"{self.package} has no program for this machine"
-                raise UnavailableError(message)
-            ready.touch()
+        program = node_modules(self.package, self.program) / self.program
         return [*self.runner, str(program), *self.asked(prompt)]
-
-
-def _install(folder: Path, package: str) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        message = f"can't install {package}: npm is not there"
-        raise UnavailableError(message)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or [f"npm exited with {done.returncode}"])[-1]
-        message = f"can't install {package}: {why}"
-        raise UnavailableError(message)
 
 
 _CODEX_CONFIG = """
@@ -136,7 +110,7 @@ def _gemini(home: Path, port: int) -> Mapping[str, str]:
 CLIENTS: Mapping[str, Client] = {
     "codex": Client(
         "@openai/codex@0.169.0",
-        f"@openai/codex-{platform.system().lower()}-{_MACHINE}/vendor/{platform.machine()}-unknown-linux-musl/bin/codex",
+        f"@openai/codex-{NPM_PLATFORM}/vendor/{platform.machine()}-unknown-linux-musl/bin/codex",
         (),
         "--global",
         _ask_codex,
@@ -144,7 +118,7 @@ CLIENTS: Mapping[str, Client] = {
     ),
     "copilot": Client(
         "@github/copilot@1.0.102",
-        f"@github/copilot-{platform.system().lower()}-{_MACHINE}/copilot",
+        f"@github/copilot-{NPM_PLATFORM}/copilot",
         (),
         "",
         lambda prompt: [

@@ -40,6 +40,7 @@ class Carried:
             "places": self.places.to_data(_MAX_KEPT),
             "agents": self.agents.to_data(_MAX_KEPT),
             "calls": [*self.closed_calls][-_MAX_KEPT:],
+            "facts": self.facts[-_MAX_KEPT:],
         }
 
     @classmethod
@@ -50,4 +51,5 @@ class Carried:
             PlacesOfPrompts.from_data(data.get("places", ())),
             SubAgents.from_data(data.get("agents", ())),
             OrderedDict.fromkeys(map(str, data.get("calls", ()))),
+            facts=[*data.get("facts", ())],
         )

@@ -167,8 +167,12 @@ class ClaudeCode:
 
     def _finish(self, at: int, of_turn: str, of_run: str) -> list[Step]:
         steps = self._turns.end(at, of_turn)
-        if of_run != semconv.OUTCOME_LOST:
-            steps += self._model_calls.place(lambda _: (RUN, {}), self._provider)
+        for call in self._model_calls.release():
+            # the transcript may have been read ahead of the hooks of the next run
+            if of_run == semconv.OUTCOME_LOST or self._is_of_next_run(call):
+                self.carried.facts.append(call)
+            else:
+                steps += self._model_calls.take(call, lambda _: (RUN, {}), self._provider)
         self.is_over = True
         # a client that was killed may begin to count anew
         spent = self.carried.cost - (self._cost_before if self.carried.cost >= self._cost_before else 0.0)

@@ -40,8 +40,12 @@ class ModelCalls:
 
     def place(self, place_of: Callable[[Mapping[str, Any]], Place | None], provider: str | None) -> list[Step]:
         """Tell those of the held calls that have a place now."""
+        return [step for call in self.release() for step in self.take(call, place_of, provider)]
+
+    def release(self) -> list[Mapping[str, Any]]:
+        """Return the calls that are held, and hold them no longer."""
         held, self._held = self._held, []
-        return [step for call in held for step in self.take(call, place_of, provider)]
+        return held
 
 
 def steps_of(
