@@ -1,0 +1,34 @@
+"""Where spans are sent: one back end's URL, headers and limits.
+
+Comes in: what `vendors` or an endpoint's settings say. Goes out: a `Target`, which sending, the ledger and doctor take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_BODY_BYTES: Final = 4 * 2**20
+"""What collectors and gateways commonly take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A back end, ready to be sent to.
+
+    Args:
+        url: the final URL, path included.
+        headers: sent with every request; they hold keys and are never shown.
+        vendor: its name in `vendors`, empty for any other back end.
+        max_body_bytes: largest request body before compression.
+        max_span_bytes: largest single span that it takes; a larger one is cut. None: no limit of its own.
+        gzip: whether it takes compressed bodies.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    vendor: str = ""
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_span_bytes: int | None = None
+    gzip: bool = False
