@@ -12,6 +12,8 @@ from typing import Final
 MAX_BODY_BYTES: Final = 4 * 2**20
 """What collectors and gateways commonly take."""
 
+_REFUSED: Final = frozenset({401, 403})
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -23,7 +25,11 @@ class Target:
         vendor: its name in `vendors`, empty for any other back end.
         max_body_bytes: largest request body before compression.
         max_span_bytes: largest single span that it takes; a larger one is cut. None: no limit of its own.
+        max_attribute_chars: longest attribute value that it keeps; None: no limit of its own.
         gzip: whether it takes compressed bodies.
+        accepted: the status codes with which it says that it has the spans. OTLP/HTTP knows 200 alone; Datadog's own
+            intake answers 202.
+        key_names: variables that the keys in ``headers`` came from, to be named when a key is refused.
     """
 
     url: str
@@ -31,4 +37,13 @@ class Target:
     vendor: str = ""
     max_body_bytes: int = MAX_BODY_BYTES
     max_span_bytes: int | None = None
+    max_attribute_chars: int | None = None
     gzip: bool = False
+    accepted: frozenset[int] = frozenset({200})
+    key_names: tuple[str, ...] = ()
+
+    def key_hint(self, status: int) -> str:
+        """Return what to look at when a back end refuses a key, as the end of a line; empty for any other answer."""
+        if status not in _REFUSED or not self.key_names:
+            return ""
+        return f"; the key is that of {' and '.join(self.key_names)}"
