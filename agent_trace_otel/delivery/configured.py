@@ -1,0 +1,59 @@
+"""The back end that the settings name: endpoint and headers of arguments, environment and config file -> a `Target`.
+
+Called by `pipeline` for live export, by the commands that send, and by doctor; loads no part of OpenTelemetry.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from agent_trace_otel.config import Settings, parse_headers
+from agent_trace_otel.delivery.otlp import traces_url
+from agent_trace_otel.delivery.target import Target
+
+
+def configured_target(
+    settings: Settings, environ: Mapping[str, str] | None = None, *, with_otel: bool = True
+) -> Target | None:
+    """Return the back end that the settings name, None if they name none.
+
+    Args:
+        settings: those in force.
+        environ: where OTEL_EXPORTER_OTLP_HEADERS is looked for; headers of our own settings win over it.
+        with_otel: whether the standard OTEL_EXPORTER_OTLP_* endpoint counts; a provider of the user's own has an
+            exporter for it.
+
+    Raises:
+        UsageError: the endpoint is no http or https URL.
+    """
+    if settings.endpoint is not None:
+        url = traces_url(settings.endpoint)
+    elif with_otel and settings.otel_endpoint is not None:
+        url = settings.otel_endpoint
+    else:
+        return None
+    return Target(url, {**otel_headers(environ), **settings.headers})
+
+
+def otel_headers(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the headers of the standard variables (OTLP exporter specification); those of traces win as a whole."""
+    env = os.environ if environ is None else environ
+    names = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+    return parse_headers(next((env[name] for name in names if env.get(name)), ""))
+
+
+def target_at(
+    endpoint: str, headers: Mapping[str, str], settings: Settings, environ: Mapping[str, str] | None = None
+) -> Target:
+    """Return the back end that an endpoint names; configured headers go along only to the configured URL.
+
+    Raises:
+        UsageError: the endpoint is no http or https URL.
+    """
+    url = traces_url(endpoint)
+    known = configured_target(settings, environ)
+    if known is not None and known.url == url:
+        return replace(known, headers={**known.headers, **headers})
+    return Target(url, dict(headers))
