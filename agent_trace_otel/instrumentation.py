@@ -1,12 +1,19 @@
-"""Switching instrumentors on and off by name: instrument, uninstrument.
+"""Switching instrumentors on and off by name: instrument, uninstrument; and what they would meet here: survey, check.
 
-Comes in: names. Goes out: libraries patched by `agent_trace_instrumentors`. Called by users and by `agent-trace run`.
+Comes in: names. Goes out: libraries patched by `agent_trace_instrumentors`. Called by users, `agent-trace run` and
+doctor.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agent_trace_instrumentors import INSTRUMENTORS, load
 from agent_trace_otel.errors import UsageError
+
+if TYPE_CHECKING:
+    from agent_trace_instrumentors._base import Unpatched
+    from agent_trace_instrumentors._survey import Surveyed
 
 _switched: set[str] = set()
 """What was ever switched on here: the only instrumentors that have been imported."""
@@ -52,6 +59,25 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     for name in _switched.intersection(names or _switched):
         load(name)().uninstrument()
     return _active()
+
+
+def survey() -> list[Surveyed]:
+    """Return for each instrumentor the library's version here and whether it fits; no library is imported."""
+    from agent_trace_instrumentors import _survey
+
+    return _survey.survey()
+
+
+def check(name: str) -> list[Unpatched]:
+    """Import an instrumentor's library in a process of its own and return what of it can't be patched, and why.
+
+    Raises:
+        UsageError: there is no instrumentor of that name.
+    """
+    _check((name,))
+    from agent_trace_instrumentors import _survey
+
+    return _survey.check(name)
 
 
 def _active() -> tuple[str, ...]:

@@ -69,16 +69,25 @@ class Library:
     oldest: tuple[int, ...]
     before: tuple[int, ...] | None = None
 
+    @property
+    def supported(self) -> str:
+        """The versions that fit, as a specifier such as ``>=1.40,<3``."""
+        return f">={_dotted(self.oldest)}" + (f",<{_dotted(self.before)}" if self.before else "")
+
+    def fits(self, installed: str) -> bool:
+        """Tell whether a version is among them."""
+        # PEP 440: the release segment; a pre-release counts as the release that it leads to
+        numbers = tuple(int(part) for part in re.split(r"[^\d.]", installed)[0].split(".") if part)
+        return numbers >= self.oldest and (self.before is None or numbers < self.before)
+
     def misfit(self) -> str:
         """Return why the installed version does not fit, empty if it does."""
         from importlib.metadata import version
 
         installed = version(self.distribution)
-        # PEP 440: the release segment; a pre-release counts as the release that it leads to
-        numbers = tuple(int(part) for part in re.split(r"[^\d.]", installed)[0].split(".") if part)
-        wanted = f">={_dotted(self.oldest)}" + (f",<{_dotted(self.before)}" if self.before else "")
-        fits = numbers >= self.oldest and (self.before is None or numbers < self.before)
-        return "" if fits else f"{self.distribution} {installed} is installed, {wanted} is supported"
+        if self.fits(installed):
+            return ""
+        return f"{self.distribution} {installed} is installed, {self.supported} is supported"
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -190,6 +199,11 @@ class Instrumentor:
     def is_active(self) -> bool:
         """Whether it is switched on."""
         return self._is_active
+
+    @property
+    def patched(self) -> tuple[str, ...]:
+        """What is patched now."""
+        return tuple(str(patch.target) for patch in self._patches)
 
     @property
     def unpatched(self) -> tuple[Unpatched, ...]:
