@@ -14,7 +14,8 @@ INSTRUMENTORS = Path(__file__).parents[1] / "instrumentors" / "agent_trace_instr
 
 # Leaves know nothing of sessions, files or OpenTelemetry and may be imported from anywhere.
 LEAVES = {
-    *("semconv", "errors", "guard", "config", "process", "content", "encodable", "ids", "mcp_io", "model_io", "redact")
+    *("semconv", "errors", "guard", "config", "process", "content", "encodable", "ids", "mcp_io", "model_io", "redact"),
+    "dialects",
 }
 
 # A room may import itself, the leaves, and what stands beside it here.
