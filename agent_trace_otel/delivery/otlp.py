@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from agent_trace_otel.delivery import vendors
 from agent_trace_otel.errors import UsageError
 from agent_trace_otel.semconv import SERVICE_NAME
 from agent_trace_otel.store.spans_file import SpansReader, parse_line
@@ -39,12 +40,13 @@ def traces_url(endpoint: str) -> str:
     """Return the URL that spans are posted to.
 
     An endpoint is a base URL, to which /v1/traces is added as OTEL_EXPORTER_OTLP_ENDPOINT has it (OTLP exporter
-    specification, "Endpoint URLs for OTLP/HTTP"), unless its path already ends in /v1/traces or /v2/trace/otlp.
+    specification, "Endpoint URLs for OTLP/HTTP"), unless its path already ends in /v1/traces or /v2/trace/otlp. Where
+    there is no path at all and the host is a vendor's (`vendors`), the path is the vendor's.
 
         traces_url("http://localhost:4318")  # "http://localhost:4318/v1/traces"
 
     Raises:
-        UsageError: it is no http or https URL.
+        UsageError: it is no http or https URL, or a vendor's host that takes no spans.
     """
     endpoint = endpoint.strip()
     try:
@@ -57,9 +59,10 @@ def traces_url(endpoint: str) -> str:
         msg = f"{_without_secrets(endpoint)!r} is no OTLP endpoint: it must be a URL such as http://localhost:4318"
         raise UsageError(msg)
     path = parts.path.rstrip("/")
+    of_host = vendors.path_at(parts.hostname or "")
     if path.endswith(_TRACES_PATHS):
         return urlunsplit(parts._replace(fragment=""))
-    return urlunsplit(parts._replace(path=path + _TRACES_PATHS[0], fragment=""))
+    return urlunsplit(parts._replace(path=path + _TRACES_PATHS[0] if path else of_host, fragment=""))
 
 
 def protocol_warning(url: str, protocol: str | None) -> str | None:
