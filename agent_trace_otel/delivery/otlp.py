@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from agent_trace_otel.delivery import vendors
+from agent_trace_otel.delivery.target import MAX_BODY_BYTES, Target
 from agent_trace_otel.errors import UsageError
 from agent_trace_otel.semconv import SERVICE_NAME
 from agent_trace_otel.store.spans_file import SpansReader, parse_line
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from agent_trace_otel.delivery.post import Connection
     from agent_trace_otel.delivery.protobuf import Item
 
-MAX_BYTES: Final = 4 * 2**20  # what collectors and gateways commonly take
 MAX_SPANS: Final = 512  # the SDK's own batch size
-TIMEOUT: Final = 10.0
 PATIENCE: Final = 10.0
 
 _TRACES_PATHS: Final = ("/v1/traces", "/v2/trace/otlp")
@@ -137,9 +136,9 @@ def send_file(  # noqa: PLR0913 - limits with a default each
     headers: Mapping[str, str] | None = None,
     *,
     service_name: str | None = None,
-    max_bytes: int = MAX_BYTES,
+    max_bytes: int = MAX_BODY_BYTES,
     max_spans: int = MAX_SPANS,
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     patience: float = PATIENCE,
 ) -> SendReport:
     """Send every span of a spans.jsonl file and say what was taken.
@@ -169,32 +168,38 @@ def send_file(  # noqa: PLR0913 - limits with a default each
 
     report = SendReport(shown_url(url))
     reader = SpansReader(path)
-    with closing(Connection(url, headers or {}, timeout=timeout, patience=patience)) as connection:
+    goes_on = True
+    with closing(Connection(Target(url, headers or {}), timeout=timeout)) as connection:
         for batch in protobuf.batches(reader.each(items_of), max_bytes=max_bytes, max_spans=max_spans):
-            _send(connection, batch, report)
+            if goes_on:
+                goes_on = _send(connection, batch, report, patience)
+            else:
+                report.not_sent += len(batch)
     report.unreadable = reader.skipped
     return report
 
 
-def _send(connection: Connection, batch: list[Item], report: SendReport) -> None:
+def _send(connection: Connection, batch: list[Item], report: SendReport, patience: float) -> bool:
+    """Send one batch; False when there is no point in sending another."""
+    from agent_trace_otel.delivery.post import Verdict
     from agent_trace_otel.delivery.protobuf import request_of
 
-    if connection.hopeless:
-        report.not_sent += len(batch)
-        return
-    answer = connection.post(request_of(batch).SerializeToString())
-    if answer.too_large and len(batch) > 1:
+    answer = connection.post_patiently(request_of(batch).SerializeToString(), patience)
+    if answer.verdict is Verdict.TOO_LARGE and len(batch) > 1:
         half = len(batch) // 2
-        _send(connection, batch[:half], report)
-        _send(connection, batch[half:], report)
-        return
+        if not _send(connection, batch[:half], report, patience):
+            report.not_sent += len(batch) - half
+            return False
+        return _send(connection, batch[half:], report, patience)
     report.reason = report.reason or answer.reason
-    if not answer.answered:
+    if answer.verdict is Verdict.LATER or not answer.status:
         report.not_sent += len(batch)
-        return
-    rejected = min(answer.rejected, len(batch)) if answer.accepted else len(batch)
+        return False
+    is_taken = answer.verdict in (Verdict.TAKEN, Verdict.PARTIAL)
+    rejected = min(answer.rejected, len(batch)) if is_taken else len(batch)
     report.accepted += len(batch) - rejected
     report.rejected += rejected
+    return answer.verdict is not Verdict.NEVER
 
 
 def collect_request(path: str | os.PathLike[str], service_name: str | None = None) -> dict[str, Any]:
