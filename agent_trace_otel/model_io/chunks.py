@@ -6,12 +6,15 @@ Called by stream wrappers. The chunks are put together to the shape of the provi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from agent_trace_otel.model_io.anthropic_chunks import AnthropicEvents
 from agent_trace_otel.model_io.assembly import Assembly, Room, Text
+from agent_trace_otel.model_io.bedrock import parsed
+from agent_trace_otel.model_io.bedrock_chunks import METRICS, ConverseEvents, TextPieces
 from agent_trace_otel.model_io.fields import field, google_count, google_field, text_field
 from agent_trace_otel.model_io.google_chunks import GoogleChunks
+from agent_trace_otel.model_io.ollama import OllamaChunks
 from agent_trace_otel.model_io.openai_chunks import ChatChunks, ResponseEvents
 from agent_trace_otel.model_io.response import read_response
 
@@ -20,7 +23,8 @@ class StreamReading:
     """A streamed answer as far as it has come.
 
     Takes chunks of OpenAI Chat Completions and legacy completions, events of OpenAI Responses and Anthropic Messages,
-    chunks of Google generate_content, and strings; as parsed JSON or as client objects.
+    chunks of Google generate_content and of Ollama, events of Bedrock's streams, and strings; as parsed JSON or as
+    client objects.
 
         reading = StreamReading()
         for chunk in stream:
@@ -67,6 +71,19 @@ def _assembly_for(chunk: object) -> Assembly | None:
     counted = google_count(google_field(chunk, "usage_metadata"), "prompt_token_count") is not None
     if counted or isinstance(field(chunk, "candidates"), (list, tuple)):
         return GoogleChunks()
+    if isinstance(field(chunk, "done"), bool):
+        return OllamaChunks()
+    if isinstance(chunk, dict):
+        return _bedrock_assembly(cast("dict[str, Any]", chunk))
+    return None
+
+
+def _bedrock_assembly(chunk: dict[str, Any]) -> Assembly | None:
+    if isinstance(field(field(chunk, "chunk"), "bytes"), (bytes, bytearray, str)):
+        return _InvokeChunks()
+    for assembly in (ConverseEvents, TextPieces):
+        if assembly.knows(chunk):
+            return assembly()
     return None
 
 
@@ -82,3 +99,30 @@ class _Strings:
 
     def answer(self) -> object:
         return self._text.value()
+
+
+class _InvokeChunks:
+    """Events of Bedrock's InvokeModelWithResponseStream: each holds the JSON text of a chunk of the model's own."""
+
+    def __init__(self) -> None:
+        self._inner: Assembly | None = None
+        self._metrics: object = None
+
+    def add(self, chunk: object) -> None:
+        inner = parsed(field(field(chunk, "chunk"), "bytes"))
+        if self._inner is None:
+            self._inner = _assembly_for(inner)
+        if self._inner is not None:
+            self._inner.add(inner)
+        metrics = field(inner, METRICS)
+        self._metrics = self._metrics if metrics is None else metrics
+
+    def answer(self) -> object:
+        answer = None if self._inner is None else self._inner.answer()
+        if field(answer, "usage") is not None or not isinstance(answer, dict):
+            return answer  # pyright: ignore[reportUnknownVariableType] # any of the shapes above
+        counts = {
+            "prompt_tokens": field(self._metrics, "inputTokenCount"),
+            "completion_tokens": field(self._metrics, "outputTokenCount"),
+        }
+        return {**cast("dict[str, Any]", answer), "usage": counts}

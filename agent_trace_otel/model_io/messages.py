@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from agent_trace_otel.content import MAX_TEXT, cut, jsonable, to_json
 from agent_trace_otel.model_io.fields import SCALARS, field, google_field, members, text_field
-from agent_trace_otel.model_io.parts import Part, read_parts, text_part, tool_call, tool_response
+from agent_trace_otel.model_io.parts import Part, image_part, read_parts, text_part, tool_call, tool_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,9 @@ _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "completed": "stop",
+    "complete": "stop",
+    "finish": "stop",
+    "stop_criteria_met": "stop",
     "max_tokens": "length",
     "max_output_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -30,16 +33,23 @@ _FINISH_REASONS = {
     "blocklist": "content_filter",
     "prohibited_content": "content_filter",
     "spii": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+    "error_toxic": "content_filter",
     "image_safety": "content_filter",
     "tool_calls": "tool_call",
     "tool_use": "tool_call",
     "function_call": "tool_call",
     "malformed_function_call": "error",
     "unexpected_tool_call": "error",
+    "malformed_model_output": "error",
+    "malformed_tool_use": "error",
     "failed": "error",
 }
 # The numbers on which the protocols of Vertex AI and of the Gemini API agree.
 _GOOGLE_FINISH_REASONS = {1: "stop", 2: "max_tokens", 3: "safety", 4: "recitation", 5: "other"}
+# DeepSeek, vLLM, OpenRouter and Ollama put it beside the content.
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 _ROLES = {"model": "assistant", "function": "tool"}
 
 
@@ -154,16 +164,17 @@ def google_finish_reason(candidate: object) -> str | None:
 def message_parts(message: object) -> list[Part]:
     """Return the parts of one message of OpenAI Chat Completions, Responses, Anthropic or Google."""
     parts: list[Part] = []
-    reasoning = text_field(message, "reasoning_content") or text_field(message, "reasoning")
-    if reasoning:  # DeepSeek, vLLM and OpenRouter put it beside the content
+    reasoning = next((found for name in _REASONING if (found := text_field(message, name))), None)
+    if reasoning:
         parts.append({"type": "reasoning", "content": reasoning})
     content = field(message, "content", "parts")
     role = text_field(message, "role")
     if role in ("tool", "function") and not isinstance(field(message, "parts"), (list, tuple)):
-        identity = text_field(message, "tool_call_id") or text_field(message, "name")
+        identity = text_field(message, "tool_call_id") or text_field(message, "name", "tool_name")
         parts.append(tool_response(identity, content))
         return parts
     parts += read_parts(content)
+    parts += [image_part(image) for image in members(field(message, "images"))]
     refusal = text_field(message, "refusal")
     if refusal:
         parts.append({"type": "refusal", "content": refusal})

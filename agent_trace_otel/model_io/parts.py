@@ -188,6 +188,12 @@ def _uri(modality: str, mime_type: str | None, uri: str) -> Part | None:
     return _attached({"type": "uri", "modality": modality, "uri": uri}, mime_type)
 
 
+def image_part(image: object) -> Part:
+    """Return an image that stands beside a message, as Ollama has them: base64, bytes, or the path of a file."""
+    value = image if isinstance(image, (str, bytes)) else field(image, "value")
+    return _blob("image", None, value) or {"type": "uri", "modality": "image", "uri": str(value)}
+
+
 def _attached(part: Part, mime_type: str | None) -> Part:
     return part if mime_type is None else {**part, "mime_type": mime_type}
 
@@ -292,6 +298,8 @@ _BLOCKS: Mapping[str, Callable[[object], Part | None]] = {
     "custom_tool_call": _function_call,
     "image": _source_block,
     "document": _source_block,
+    "audio": _source_block,
+    "video": _source_block,
     "image_url": _image_url,
     "input_image": _image_url,
     "input_audio": _audio,

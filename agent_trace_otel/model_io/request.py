@@ -6,11 +6,12 @@ Called by the decorators and the instrumentors before the call runs.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 from agent_trace_otel import semconv
+from agent_trace_otel.model_io import bedrock
 from agent_trace_otel.model_io.fields import (
     count_field,
     field,
@@ -32,7 +33,7 @@ _NUMBERS = (
     (semconv.REQUEST_FREQUENCY_PENALTY, "frequency_penalty"),
     (semconv.REQUEST_PRESENCE_PENALTY, "presence_penalty"),
 )
-_MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_tokens_to_sample")
+_MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_tokens_to_sample", "num_predict")
 _EXACT = 1 << 53  # whole numbers below it are the same as floats
 _JSON_FORMATS = frozenset({"json_schema", "json_object", "application/json"})
 _TEXT_FORMATS = frozenset({"text", "text/plain"})
@@ -105,6 +106,10 @@ def read_request(arguments: Mapping[str, Any]) -> ModelRequest:
 
 
 def _read(arguments: Mapping[str, Any]) -> ModelRequest:
+    translated = bedrock.request(arguments)
+    if translated is not None:
+        known, operation = translated
+        return replace(_read(known), provider="aws.bedrock", operation=operation)
     model = text_field(arguments, "model", "model_name", "model_id")
     contents = field(arguments, "contents")
     asked = field(arguments, "messages", "contents", "input", "prompt")
@@ -121,7 +126,8 @@ def _read(arguments: Mapping[str, Any]) -> ModelRequest:
         operation=_operation(arguments, model),
         messages=None if messages is None else fitted(messages),
         system=fitted([instructions])[0]["parts"] or None,
-        attributes={**_attributes(config), **_attributes(arguments)},
+        # Ollama has most of its settings in "options"
+        attributes={**_attributes(field(arguments, "options")), **_attributes(config), **_attributes(arguments)},
     )
 
 
@@ -200,6 +206,8 @@ def _reasoning_level(given: object) -> str | None:
 
 def _output_type(given: object) -> str | None:
     asked = field(given, "response_format", "text_format")
+    if _asks_for_json(field(given, "format")):
+        return "json"
     if isinstance(asked, type):  # a class to parse the answer into
         return "json"
     if asked is None:
@@ -208,3 +216,8 @@ def _output_type(given: object) -> str | None:
     if name in _JSON_FORMATS:
         return "json"
     return "text" if name in _TEXT_FORMATS else None
+
+
+def _asks_for_json(format_: object) -> bool:
+    """Read Ollama's way to ask for it: the word, or the schema itself."""
+    return format_ == "json" or isinstance(format_, dict)

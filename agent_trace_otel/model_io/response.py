@@ -9,6 +9,7 @@ from typing import Any
 
 from agent_trace_otel import semconv
 from agent_trace_otel.content import to_json
+from agent_trace_otel.model_io import bedrock, ollama
 from agent_trace_otel.model_io.fields import (
     SCALARS,
     count_field,
@@ -51,11 +52,15 @@ def _read(result: object) -> dict[str, Any]:
         return _messages([answer([text_part(str.__str__(result))], "stop")])
     if isinstance(result, SCALARS):
         return {}
-    for read in (_openai_choices, _anthropic, _openai_response, _google, _embeddings, _assistant_message):
+    for read in (_openai_choices, _anthropic, _openai_response, _google, _embeddings, _google_embeddings):
         found = read(result)
         if found:
             return {key: value for key, value in found.items() if value is not None}
-    return {}
+    for translate in (ollama.answer, bedrock.answer):
+        known = translate(result)
+        if known is not None:
+            return _read(known)
+    return _assistant_message(result)
 
 
 def _messages(messages: list[Message]) -> dict[str, Any]:
@@ -220,6 +225,20 @@ def _google_usage(usage: object) -> dict[str, Any]:
         semconv.USAGE_OUTPUT_TOKENS: None if said is None and thought is None else (said or 0) + (thought or 0),
         semconv.USAGE_CACHE_READ_INPUT_TOKENS: cached,
         semconv.USAGE_REASONING_OUTPUT_TOKENS: thought,
+    }
+
+
+def _google_embeddings(result: object) -> dict[str, Any]:
+    vectors = members(field(result, "embeddings"))
+    values = members(field(vectors[0], "values")) if vectors else None
+    if not values:
+        return {}
+    counts = [google_field(field(vector, "statistics"), "token_count") for vector in vectors]
+    counted = [int(count) for count in counts if isinstance(count, (int, float))]
+    total = google_count(google_field(result, "usage_metadata"), "prompt_token_count")
+    return {
+        semconv.EMBEDDINGS_DIMENSION_COUNT: len(values),
+        semconv.USAGE_INPUT_TOKENS: sum(counted) if total is None and counted else total,
     }
 
 
