@@ -73,6 +73,7 @@ EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 FILE_PATH: Final = "file.path"
 HOST_NAME: Final = "host.name"
+HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
 NETWORK_PROTOCOL_NAME: Final = "network.protocol.name"
 NETWORK_PROTOCOL_VERSION: Final = "network.protocol.version"
 NETWORK_TRANSPORT: Final = "network.transport"
@@ -96,6 +97,7 @@ EMBEDDINGS: Final = "embeddings"
 EXECUTE_TOOL: Final = "execute_tool"
 GENERATE_CONTENT: Final = "generate_content"
 INVOKE_AGENT: Final = "invoke_agent"
+INVOKE_WORKFLOW: Final = "invoke_workflow"
 TEXT_COMPLETION: Final = "text_completion"
 MODEL_OPERATIONS: Final = frozenset({CHAT, EMBEDDINGS, GENERATE_CONTENT, TEXT_COMPLETION})
 
@@ -145,6 +147,7 @@ MCP_TOOL: Final = "agent_trace.mcp.tool"
 
 SCOPE_SESSION: Final = "session"
 SCOPE_TURN: Final = "turn"
+SCOPE_NODE: Final = "node"
 
 # values of error.type that are no exception and no code (semantic conventions, MCP)
 TOOL_ERROR: Final = "tool_error"

@@ -119,8 +119,14 @@ def _process_attributes(of: ProcessIdentity) -> dict[str, Any]:
 # -- agents, model calls, tool calls -----------------------------------------------------------------------------
 
 
-def start_agent(
-    name: str, *, agent_id: str | None = None, given: object = None, told: Told | None = None
+def start_agent(  # noqa: PLR0913 - one argument a kind of attribute
+    name: str,
+    *,
+    agent_id: str | None = None,
+    given: object = None,
+    operation: str = semconv.INVOKE_AGENT,
+    attributes: Mapping[str, Any] | None = None,
+    told: Told | None = None,
 ) -> Span | None:
     """Start the span of an agent or sub-agent: ``invoke_agent {name}``, INTERNAL.
 
@@ -128,14 +134,16 @@ def start_agent(
         name: the agent's name.
         agent_id: its id, where it has one.
         given: what it was asked, kept as gen_ai.input.messages.
+        operation: what else it is than an agent, such as ``semconv.INVOKE_WORKFLOW``.
+        attributes: what else is known of it.
         told: when and where, if another program started it.
     """
-    attributes: dict[str, Any] = {semconv.OPERATION_NAME: semconv.INVOKE_AGENT, semconv.AGENT_NAME: name}
+    begun: dict[str, Any] = {**(attributes or {}), semconv.OPERATION_NAME: operation, semconv.AGENT_NAME: name}
     if agent_id:
-        attributes[semconv.AGENT_ID] = agent_id
+        begun[semconv.AGENT_ID] = agent_id
     if given is not None and pipeline.settings().capture_content:
-        attributes[semconv.INPUT_MESSAGES] = messages_json("user", content.to_text(given))
-    return span_start.start(f"{semconv.INVOKE_AGENT} {name}", SpanKind.INTERNAL, attributes, told=told)
+        begun[semconv.INPUT_MESSAGES] = messages_json("user", content.to_text(given))
+    return span_start.start(f"{operation} {name}", SpanKind.INTERNAL, begun, told=told)
 
 
 def start_turn(name: str, prompt: str, *, key: str, told: Told | None = None) -> Span | None:
@@ -205,6 +213,22 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
         attributes: further gen_ai.request.* attributes.
         told: when and where, if another program made the call.
     """
+    begun = model_request_attributes(
+        model, operation=operation, provider=provider, messages=messages, system=system, attributes=attributes
+    )
+    return span_start.start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun, told=told)
+
+
+def model_request_attributes(  # noqa: PLR0913 - as above
+    model: str | None,
+    *,
+    operation: str = semconv.CHAT,
+    provider: str | None = None,
+    messages: Sequence[Mapping[str, Any]] | None = None,
+    system: Sequence[Mapping[str, Any]] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what the span of a model call says of the request; arguments as in `start_model_call`."""
     begun: dict[str, Any] = {**(attributes or {}), semconv.OPERATION_NAME: operation}
     if provider:
         begun[semconv.PROVIDER_NAME] = provider
@@ -215,7 +239,7 @@ def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute
             begun[semconv.INPUT_MESSAGES] = content.to_json(messages)
         if system is not None:
             begun[semconv.SYSTEM_INSTRUCTIONS] = content.to_json(system)
-    return span_start.start(f"{operation} {model}" if model else operation, SpanKind.CLIENT, begun, told=told)
+    return begun
 
 
 def start_request(
@@ -234,6 +258,11 @@ def start_request(
     begun: dict[str, Any] = {**attributes, semconv.MCP_METHOD_NAME: method}
     kind = SpanKind.SERVER if is_servers else SpanKind.CLIENT
     return span_start.start(f"{method} {target}" if target else method, kind, begun, told=told)
+
+
+def start_plain(name: str, attributes: Mapping[str, Any]) -> Span | None:
+    """Start the span of a request that the convention has no operation for: ``{name}``, CLIENT."""
+    return span_start.start(name, SpanKind.CLIENT, dict(attributes))
 
 
 def start_process(argv: Sequence[str], cwd: str, *, executable: str = "") -> Span | None:
@@ -259,6 +288,11 @@ def start_process(argv: Sequence[str], cwd: str, *, executable: str = "") -> Spa
 def content_text(value: object) -> str | None:
     """Return what may be told of a value: JSON text, or the string that it is; None when content is not captured."""
     return content.to_text(value) if pipeline.settings().capture_content else None
+
+
+def captures_content() -> bool:
+    """Tell whether prompts, answers, arguments and results may be told."""
+    return pipeline.settings().capture_content
 
 
 def traces_here() -> bool:

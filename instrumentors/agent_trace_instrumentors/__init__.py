@@ -30,6 +30,7 @@ class Entry:
 
 INSTRUMENTORS: Mapping[str, Entry] = {
     "mcp": Entry("mcp", "McpInstrumentor"),
+    "openai": Entry("openai", "OpenAIInstrumentor"),
     "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True),
 }
 """Every instrumentor there is, by the name that `agent_trace_otel.instrument` takes.

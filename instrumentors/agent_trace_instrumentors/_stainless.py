@@ -1,0 +1,344 @@
+"""Clients that the generator Stainless makes: the one method that every request comes by -> spans.
+
+Called by `openai`, `anthropic` and `stainless`, whose libraries share a shape: ``_base_client.SyncAPIClient.request``
+sends whatever a resource's method asks for, retries included, and gives the parsed answer, a ``Stream``, or, for
+``with_raw_response`` and ``with_streaming_response``, an object around the HTTP response. So create, parse, stream, the
+beta helpers and the tool runners are one span a request without a word about any of them.
+
+A stream is followed where it is made: ``Stream.__stream__`` gives the chunks, whoever iterates (the user, a helper on
+top of it, a stream parsed out of a raw response), and the HTTP response's body tells when it was closed or dropped. The
+user's objects stay what they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from agent_trace_instrumentors import _model_call as model_call
+from agent_trace_instrumentors._base import Target
+from agent_trace_instrumentors._stream import AsyncStream, Proxy, SyncStream, Watch, has_method
+from agent_trace_otel import guard, model_io, semconv, spans
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from agent_trace_instrumentors._base import Wrapper
+
+_MAX_BODY: Final = 1 << 23
+"""Bytes kept of a body that the program reads itself."""
+_EVENT_END: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
+_HTTP_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One client library.
+
+    Args:
+        package: the package's import name.
+        provider: the value of gen_ai.provider.name for its own servers, and for those that nobody knows.
+        operations: the end of a POST's path -> the operation of ``semconv.MODEL_OPERATIONS``.
+        plain: patterns of ``METHOD path`` that are told as requests and are no model calls -> the span's name.
+        providers: the end of a host's name, or ``:port``, -> the provider that answers there.
+    """
+
+    package: str
+    provider: str
+    operations: Mapping[str, str]
+    plain: Sequence[tuple[re.Pattern[str], str]] = ()
+    providers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return what is wrapped of the library."""
+        base, streaming = f"{self.package}._base_client", f"{self.package}._streaming"
+        return (
+            Target(base, "SyncAPIClient.request", self._around_request),
+            Target(base, "AsyncAPIClient.request", self._around_async_request),
+            # finish what a request started
+            Target(streaming, "Stream.__stream__", _around_chunks, while_suppressed=True),
+            Target(streaming, "AsyncStream.__stream__", _around_async_chunks, while_suppressed=True),
+        )
+
+    def _around_request(self, _original: Callable[..., Any]) -> Wrapper:
+        def request(
+            wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> Any:  # noqa: ANN401 - the client's own values
+            return model_call.run(self._begin(instance, *args, **kwargs), wrapped, args, kwargs)
+
+        return request
+
+    def _around_async_request(self, _original: Callable[..., Any]) -> Wrapper:
+        async def request(
+            wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> Any:  # noqa: ANN401 - the client's own values
+            return await model_call.run_async(self._begin(instance, *args, **kwargs), wrapped, args, kwargs)
+
+        return request
+
+    def _begin(self, client: object, *args: Any, **kwargs: Any) -> model_call.ModelCall | None:
+        try:
+            return self._begun(client, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - never the user's problem
+            guard.report("trace a request", error)
+            return None
+
+    def _begun(self, client: Any, _cast_to: object, options: Any, *_: Any, **__: Any) -> model_call.ModelCall | None:  # noqa: ANN401 - the client and its FinalRequestOptions
+        path = str(options.url).partition("?")[0].rstrip("/")
+        method = str(options.method).upper()
+        operation = next((made for end, made in self.operations.items() if path.endswith(end)), None)
+        if method != "POST" or operation is None:
+            return self._begun_plain(client, method, path)
+        body = options.json_data
+        extra = getattr(options, "extra_json", None)
+        asked: dict[str, Any] = {**(body if isinstance(body, Mapping) else {}), **(extra or {})}
+        call = model_call.begin(
+            asked, kind=ClientCall, provider=self._provider(client), operation=operation, attributes=_server(client)
+        )
+        if call is not None:
+            call.see_before_parsing(options)
+        return call
+
+    def _begun_plain(self, client: Any, method: str, path: str) -> model_call.ModelCall | None:  # noqa: ANN401 - the client
+        asked = f"{method} {path}"
+        name = next((name for pattern, name in self.plain if pattern.search(asked)), None)
+        if name is None or not spans.traces_here():
+            return None
+        span = spans.start_plain(name, {semconv.PROVIDER_NAME: self._provider(client), **_server(client)})
+        return None if span is None else _PlainRequest(span)
+
+    def _provider(self, client: Any) -> str:  # noqa: ANN401 - the client
+        """Return who answers, as far as the address tells."""
+        url = client.base_url
+        host, port = str(url.host), f":{url.port}"
+        told = (made for end, made in self.providers.items() if host == end or host.endswith(f".{end}") or port == end)
+        return next(told, self.provider)
+
+
+def _server(client: Any) -> dict[str, Any]:  # noqa: ANN401 - the client
+    url = client.base_url
+    port = url.port or _HTTP_PORTS.get(str(url.scheme))
+    return {semconv.SERVER_ADDRESS: str(url.host), **({} if port is None else {semconv.SERVER_PORT: int(port)})}
+
+
+# -- calls -------------------------------------------------------------------------------------------------------
+
+
+class ClientCall(model_call.ModelCall):
+    """A model call whose result may be an answer, a stream, or an object around the HTTP response."""
+
+    def __init__(self, span: Span, loan: model_call.Loan | None = None) -> None:
+        super().__init__(span, loan)
+        self._seen: object = None
+        self._pieces: list[bytes] = []
+        self._room = _MAX_BODY
+        self._response_kind: Any = None
+        self._headers: Mapping[str, str] = {}
+
+    def see_before_parsing(self, options: Any) -> None:  # noqa: ANN401 - the client's FinalRequestOptions
+        """Note the answer before a helper parses it: one that can't be parsed has cost as much, and raises."""
+        parse = getattr(options, "post_parser", None)
+        if callable(parse) and not isinstance(parse, type):
+
+            def seen(answer: object) -> object:
+                self._seen = answer
+                return parse(answer)
+
+            options.post_parser = seen
+
+    def take(self, result: Any) -> Any:  # noqa: ANN401 - the client's own values
+        """Take what the client's ``request`` returned, and return it."""
+        is_stream = has_method(result, "__stream__")
+        response = result.response if is_stream else getattr(result, "http_response", result)
+        if not hasattr(response, "is_stream_consumed"):
+            self.answered(result if self._seen is None else self._seen)
+        elif is_stream or not response.is_closed:
+            self._response_kind, self._headers = type(response), response.headers
+            watch = Watch(self)
+            response.stream = _Body(response.stream, watch, self)
+            watch.end_with(response)
+        else:
+            self.finish(self._read_body(response.content, response.headers))
+        return result
+
+    def read_piece(self, piece: bytes) -> None:
+        """Take a piece of a body that the program reads itself, as it came over the wire."""
+        if not self._pieces:
+            self._first = time.perf_counter() - self._started
+        if self._room > 0:
+            self._room -= len(piece)
+            self._pieces.append(piece)
+
+    def streamed(self) -> dict[str, Any]:
+        """Return what has come so far, in chunks or as bytes."""
+        if self._reading is not None or not self._pieces:
+            return super().streamed()
+        # a response of the same kind undoes what encoding there is
+        whole = self._response_kind(200, headers=self._headers, content=b"".join(self._pieces))
+        return self._read_body(whole.content, self._headers)
+
+    def _read_body(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+        text = body.decode("utf-8", "replace")
+        if "event-stream" not in headers.get("content-type", ""):
+            try:
+                return model_io.read_response(json.loads(text))
+            except ValueError:  # no JSON, or cut short
+                return {}
+        self._reading = model_io.StreamReading()
+        for event in _EVENT_END.split(text):
+            data = "\n".join(line[5:].strip() for line in event.splitlines() if line.startswith("data:"))
+            try:
+                self._reading.add(json.loads(data))
+            except ValueError:  # [DONE], a comment, an event cut short
+                continue
+        return super().streamed()
+
+    def failure(self, error: BaseException) -> dict[str, Any]:
+        """Return what an API error tells, and the answer that could not be parsed."""
+        told: dict[str, Any] = {
+            semconv.HTTP_RESPONSE_STATUS_CODE: getattr(error, "status_code", None),
+            semconv.REQUEST_ID: getattr(error, "request_id", None),
+        }
+        known = {name: value for name, value in told.items() if isinstance(value, (int, str))}
+        return {**({} if self._seen is None else model_io.read_response(self._seen)), **known}
+
+
+class _PlainRequest(model_call.ModelCall):
+    """A request to a model's provider that asks no model: it has no usage, whatever its answer repeats."""
+
+    def take(self, result: Any) -> Any:  # noqa: ANN401 - the client's own values
+        self.finish({})
+        return result
+
+
+# -- streams -----------------------------------------------------------------------------------------------------
+
+
+def _around_chunks(_original: Callable[..., Any]) -> Wrapper:
+    def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - a Stream
+        return _Chunks(wrapped(*args, **kwargs), instance.response)
+
+    return chunks
+
+
+def _around_async_chunks(_original: Callable[..., Any]) -> Wrapper:
+    def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - an AsyncStream
+        return _AsyncChunks(wrapped(*args, **kwargs), instance.response)
+
+    return chunks
+
+
+class _Nobody:
+    """The hooks of a stream that is not traced."""
+
+    def chunk(self, item: object) -> None:
+        """Take nothing."""
+
+    def end(self, *, is_abandoned: bool) -> None:
+        """Take nothing."""
+
+    def error(self, error: BaseException) -> None:
+        """Take nothing."""
+
+
+_UNWATCHED: Final = Watch(_Nobody())
+_UNWATCHED.end()
+
+
+def _watch_of(response: Any) -> Watch:  # noqa: ANN401 - an HTTP response
+    """Return who watches a response; a stream is made before anybody does, so this is asked at its first step."""
+    body = getattr(response, "stream", None)
+    return body.agent_trace_watch if isinstance(body, _Body) else _UNWATCHED
+
+
+class _Chunks(SyncStream):
+    """The generator of a stream's chunks."""
+
+    def __init__(self, chunks: object, response: object) -> None:
+        super().__init__(chunks, _UNWATCHED)
+        self._self_response: object = response
+
+    def __next__(self) -> Any:  # noqa: ANN401 - the client's own values
+        if self._self_response is not None:
+            self._self_watch, self._self_response = _watch_of(self._self_response), None
+        return super().__next__()
+
+
+class _AsyncChunks(AsyncStream):
+    """The same of an async stream."""
+
+    def __init__(self, chunks: object, response: object) -> None:
+        super().__init__(chunks, _UNWATCHED)
+        self._self_response: object = response
+
+    async def __anext__(self) -> Any:  # noqa: ANN401 - the client's own values
+        if self._self_response is not None:
+            self._self_watch, self._self_response = _watch_of(self._self_response), None
+        return await super().__anext__()
+
+
+class _Body(Proxy):
+    """The body of a response: read through a stream, which is followed itself, or by the program."""
+
+    def __init__(self, body: object, watch: Watch, call: ClientCall) -> None:
+        super().__init__(body)
+        self._self_watch = watch
+        self._self_call = call
+
+    @property
+    def agent_trace_watch(self) -> Watch:
+        """Who watches the response."""
+        return self._self_watch
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = iter(self.__wrapped__)
+        return pieces if self._self_watch.is_stepping else self._read(pieces)
+
+    def _read(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        watch = self._self_watch
+        try:
+            for piece in pieces:
+                self._self_call.read_piece(piece)
+                yield piece
+        except Exception as error:
+            watch.error(error)
+            raise
+        watch.end()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = aiter(self.__wrapped__)
+        return pieces if self._self_watch.is_stepping else self._aread(pieces)
+
+    async def _aread(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        watch = self._self_watch
+        try:
+            async for piece in pieces:
+                self._self_call.read_piece(piece)
+                yield piece
+        except (Exception, asyncio.CancelledError) as error:
+            watch.error(error)
+            raise
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+        watch.end()
+
+    def close(self) -> None:
+        """Close the body."""
+        try:
+            self.__wrapped__.close()
+        finally:
+            self._self_watch.abandon()
+
+    async def aclose(self) -> None:
+        """Close the body."""
+        try:
+            await self.__wrapped__.aclose()
+        finally:
+            self._self_watch.abandon()
