@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -27,6 +27,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _TRACE_PER = ("session", "turn")
 _REDACTION = ("keys", "patterns", "allow")
+_REPLACED_BY: Mapping[str, tuple[str, ...]] = {"to": ("endpoint", "headers"), "endpoint": ("to",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Settings:
     """AGENT_TRACE_TRACE_PER."""
     endpoint: str | None = None
     """AGENT_TRACE_OTLP_ENDPOINT: a base URL, or a full one that ends in /v1/traces or /v2/trace/otlp."""
+    to: str | None = None
+    """AGENT_TRACE_TO: a back end by its name, such as ``datadog`` or ``honeycomb:eu`` (`delivery.vendors`)."""
+    keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """``[otlp.keys]`` of the config file: variables of such a back end, for processes that the environment doesn't
+    reach, as those of hooks; the environment's own come first."""
     otel_endpoint: str | None = None
     """The full URL that the standard OTEL_EXPORTER_OTLP_* variables name."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -91,8 +97,13 @@ def load(
             it takes.
     """
     env, tell = os.environ if environ is None else environ, complain or _raise
-    values = {**_from_file(config_file(env), tell), **_from_environment(env, tell)}
-    values.update({name: value for name, value in arguments.items() if value is not None})
+    given = {name: value for name, value in arguments.items() if value is not None}
+    values: dict[str, Any] = {}
+    for level in (_from_file(config_file(env), tell), _from_environment(env, tell), given):
+        # who names another back end doesn't mean the key of the one before to be sent there
+        for name in _REPLACED_BY.get(next((name for name in ("to", "endpoint") if name in level), ""), ()):
+            values.pop(name, None)
+        values.update(level)
     values["has_trace_dir"] = "trace_dir" in values
     values["trace_dir"] = absolute(Path(values.get("trace_dir", DEFAULT_TRACE_DIR)))
     return Settings(**values)
@@ -142,18 +153,26 @@ def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
         if name in table
     }
     if isinstance(otlp, dict):
-        values.update({name: otlp[name] for name in ("endpoint", "headers") if name in otlp})
+        values.update({name: otlp[name] for name in ("endpoint", "headers", "to", "keys") if name in otlp})
     values["redaction"] = _redaction_of(path, table.get("redaction", {}), complain)
-    kinds = {"redaction": dict, "redact": bool, "capture_content": bool, "headers": dict}
+    kinds = {"redaction": dict, "redact": bool, "capture_content": bool, "headers": dict, "keys": dict}
     for name, value in tuple(values.items()):
         kind = kinds.get(name, str)
         if not isinstance(value, kind):
             complain(UsageError(f"{path}: {name} is not a {kind.__name__}"))
             del values[name]
+        elif not all(isinstance(text, str) for text in _texts_of(name, values[name])):
+            complain(UsageError(f"{path}: otlp.{name} holds something else than text"))
+            del values[name]
         elif name == "trace_per" and value not in _TRACE_PER:
             complain(UsageError(f"{path}: trace_per is none of {', '.join(_TRACE_PER)}"))
             del values[name]
     return values
+
+
+def _texts_of(name: str, table: object) -> Iterable[object]:
+    """Return the values of a table that must be text."""
+    return cast("dict[str, object]", table).values() if name in {"headers", "keys"} else ()
 
 
 def _redaction_of(path: Path, table: object, complain: Complain) -> dict[str, tuple[str, ...]]:
@@ -244,6 +263,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "AGENT_TRACE_TRACE_PER": ("trace_per", _trace_per),
     "AGENT_TRACE_OTLP_ENDPOINT": ("endpoint", str),
     "AGENT_TRACE_OTLP_HEADERS": ("headers", parse_headers),
+    "AGENT_TRACE_TO": ("to", str.strip),
     "AGENT_TRACE_SERVICE_NAME": ("service_name", str),
     "AGENT_TRACE_MAX_VALUE": ("max_value_bytes", lambda text: int(_number(text))),
     "AGENT_TRACE_EXIT_TIMEOUT": ("exit_timeout", _number),

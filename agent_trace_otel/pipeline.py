@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.trace import Tracer
 
+    from agent_trace_otel.delivery.target import Target
     from agent_trace_otel.processor import SessionSpanProcessor
     from agent_trace_otel.redact import Redactor
+    from agent_trace_otel.span_sessions import SpanSessions
 
 _NOT_LOOKED = object()
 
@@ -98,6 +100,19 @@ class SeparatePipeline:
         self._provider.shutdown()
 
 
+def processor_for(in_force: config.Settings, sessions: SpanSessions) -> SessionSpanProcessor:
+    """Return a processor for ended spans that come from elsewhere, under no provider.
+
+    Args:
+        in_force: how they are to be recorded, and where they are sent.
+        sessions: which session each of them belongs to.
+    """
+    from agent_trace_otel.processor import SessionSpanProcessor
+
+    delivery = _delivery(in_force, is_ours=True)
+    return SessionSpanProcessor(delivery=delivery, settings=in_force, sessions=sessions)
+
+
 _entered: ContextVar[SeparatePipeline | None] = ContextVar("agent_trace_pipeline", default=None)
 _state = _State()
 _lock = threading.RLock()
@@ -112,12 +127,13 @@ def configure(  # noqa: PLR0913 - one argument a setting
     capture_content: bool | None = None,
     endpoint: str | None = None,
     headers: Mapping[str, str] | None = None,
+    to: str | None = None,
     service_name: str | None = None,
 ) -> TracerProvider:
-    """Set up recording, and sending if an endpoint is named, for the whole process.
+    """Set up recording, and sending if an endpoint or a back end is named, for the whole process.
 
     A global SDK provider that is already there stays: our processor is added to it, and it sends only if ``endpoint``
-    (or AGENT_TRACE_OTLP_ENDPOINT, or the config file) asks for it, since the provider has exporters of its own.
+    or ``to`` (or their variables, or the config file) ask for it, since the provider has exporters of its own.
     Otherwise a new provider becomes the global one.
 
     Args:
@@ -126,6 +142,7 @@ def configure(  # noqa: PLR0913 - one argument a setting
         capture_content: False leaves out prompts, arguments and results.
         endpoint: OTLP/HTTP base URL such as ``http://localhost:4318``, or a full URL ending in /v1/traces.
         headers: sent with every request, such as ``{"x-api-key": "..."}``.
+        to: a back end by its name, such as ``"datadog"`` or ``"honeycomb:eu"``; its key is taken from the environment.
         service_name: the resource's service.name; default OTEL_SERVICE_NAME.
 
     Returns:
@@ -140,6 +157,7 @@ def configure(  # noqa: PLR0913 - one argument a setting
         capture_content=capture_content,
         endpoint=endpoint,
         headers=headers,
+        to=to,
     )
     with _lock:
         _state.settings, _state.redact = in_force, redact
@@ -306,38 +324,43 @@ def _follow(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 -
 
 def _delivery(in_force: config.Settings, *, is_ours: bool) -> SpanProcessor | None:
     """Return what sends, None to send nothing; a provider of the user's has its own way to OTEL_* endpoints."""
-    url = _own_url(in_force) or (_otel_url(in_force) if is_ours else None)
-    if url is None or not in_force.sending:
+    if not in_force.sending:
         return None
+    target = _own_target(in_force) or (_otel_target(in_force) if is_ours else None)
     try:
-        return _sender(in_force, url)
+        return _sender(in_force, target) if target is not None else None
     except Exception as error:  # noqa: BLE001 - the folder is written all the same
         guard.report("set up sending", error)
         return None
 
 
-def _sender(in_force: config.Settings, url: str) -> SpanProcessor:
+def _sender(in_force: config.Settings, target: Target) -> SpanProcessor:
     from agent_trace_otel.delivery.live import live_processor
     from agent_trace_otel.delivery.otlp import protocol_warning
 
-    warning = protocol_warning(url, in_force.protocol)
+    warning = protocol_warning(target.url, in_force.protocol)
     if warning:
         guard.logger.warning(warning)
     # the rest of the time-out is for ending sessions and for the interpreter itself
-    return live_processor(url, in_force.headers, shutdown_timeout=in_force.exit_timeout * 0.9)
+    return live_processor(target.url, target.headers, shutdown_timeout=in_force.exit_timeout * 0.9)
 
 
-def _own_url(in_force: config.Settings) -> str | None:
-    """Return the URL that our own settings name; a wrong one is reported and sends nothing."""
-    if in_force.endpoint is None:
+def _own_target(in_force: config.Settings) -> Target | None:
+    """Return the back end that our own settings name; a wrong one is reported and sends nothing."""
+    if in_force.endpoint is None and in_force.to is None:
         return None
-    from agent_trace_otel.delivery.otlp import traces_url
+    from agent_trace_otel.delivery import vendors
 
-    return guard.guarded("use the OTLP endpoint")(traces_url)(in_force.endpoint)
+    return guard.guarded("use the back end named")(vendors.of_settings)(in_force, os.environ)
 
 
-def _otel_url(in_force: config.Settings) -> str | None:
-    return in_force.otel_endpoint if in_force.endpoint is None else None
+def _otel_target(in_force: config.Settings) -> Target | None:
+    """Return what the standard variables name, if our own settings name nothing."""
+    if in_force.otel_endpoint is None or in_force.endpoint is not None or in_force.to is not None:
+        return None
+    from agent_trace_otel.delivery import vendors
+
+    return vendors.at(in_force.otel_endpoint, in_force.headers)
 
 
 def _run_first_at_exit() -> None:

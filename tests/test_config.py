@@ -212,3 +212,28 @@ def test_a_config_file_that_cant_be_read_captures_no_content(tmp_path: Path) -> 
     found = config.load({"XDG_CONFIG_HOME": str(tmp_path)}, complain=lambda error: told.append(str(error)))
     assert not found.capture_content
     assert len(told) == 1
+
+
+def test_a_back_end_named_higher_up_takes_no_key_of_the_one_below(home: dict[str, str]) -> None:
+    write_config(home, '[otlp]\nendpoint = "https://a.example"\nheaders = { "x-a" = "key of a" }\n')
+    settings = config.load({**home, "AGENT_TRACE_TO": "honeycomb"})
+    assert (settings.to, settings.endpoint, dict(settings.headers)) == ("honeycomb", None, {})
+    settings = config.load({**home, "AGENT_TRACE_TO": "honeycomb"}, endpoint="https://b.example")
+    assert (settings.to, settings.endpoint) == (None, "https://b.example")
+    write_config(home, '[otlp]\nto = "honeycomb:eu"\nkeys = { HONEYCOMB_API_KEY = "planted" }\n')
+    settings = config.load(home)
+    assert (settings.to, dict(settings.keys)) == ("honeycomb:eu", {"HONEYCOMB_API_KEY": "planted"})
+    assert "planted" not in repr(settings)
+    settings = config.load({**home, "AGENT_TRACE_OTLP_ENDPOINT": "http://localhost:4318"})
+    assert (settings.to, settings.endpoint) == (None, "http://localhost:4318")
+    together = {"AGENT_TRACE_TO": "honeycomb", "AGENT_TRACE_OTLP_ENDPOINT": "http://proxy:1"}
+    settings = config.load({**home, **together})
+    assert (settings.to, settings.endpoint) == ("honeycomb", "http://proxy:1")
+
+
+def test_keys_that_are_no_text_are_named(home: dict[str, str]) -> None:
+    write_config(home, '[otlp]\nto = "datadog"\nkeys = { DD_API_KEY = 12345 }\n')
+    told: list[str] = []
+    assert dict(config.load(home, complain=lambda error: told.append(str(error))).keys) == {}
+    assert ["otlp.keys holds something else than text" in line for line in told] == [True]
+    assert "12345" not in str(told)

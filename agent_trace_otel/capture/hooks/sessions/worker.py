@@ -92,7 +92,7 @@ class SessionsWorker:
         """Return the pipeline for a session's settings; ``env`` has what the header may not hold."""
         own = {key: value for key, value in env.items() if key.startswith("AGENT_TRACE_")}
         settings = RunHeader.settings_of({**header.env, **own}, header.store)
-        wish = f"{name} {settings!r}"
+        wish = f"{name} {settings!r} {sorted(settings.keys.items())}"
         found = self._pipelines.get(wish)
         if found is None:
             self._end_idle_pipelines()
