@@ -45,6 +45,7 @@ class SessionSpanProcessor(SpanProcessor):
         delivery: the span processor that sends the redacted copies, usually a batch processor; None sends nothing,
             since a provider of the user's own has its exporters already.
         settings: everything at once, instead of the arguments above.
+        sessions: which session each span belongs to, where that is not the usual (`collect`).
 
     Example:
         provider.add_span_processor(AgentTraceSpanProcessor(trace_dir="traces"))
@@ -60,6 +61,7 @@ class SessionSpanProcessor(SpanProcessor):
         redact: bool | Redactor | None = None,
         delivery: SpanProcessor | None = None,
         settings: config.Settings | None = None,
+        sessions: SpanSessions | None = None,
     ) -> None:
         settings = settings or config.of_program(
             trace_dir=None if trace_dir is None else Path(trace_dir),
@@ -68,7 +70,7 @@ class SessionSpanProcessor(SpanProcessor):
         self._open: dict[int, OpenSpan] = {}
         self._plain_tools = PlainToolCalls()
         self._told_by_another: set[int] = set()
-        self._sessions = SpanSessions(settings.trace_dir)
+        self._sessions = sessions or SpanSessions(settings.trace_dir)
         self.follow(settings, redact=redact, delivery=delivery)
         recording.add(self)
 
@@ -194,6 +196,8 @@ class SessionSpanProcessor(SpanProcessor):
             state.in_model = parent.in_model or kind == "model"
             state.in_tool = parent.in_tool or kind == "tool"
             state.muted = _is_told_by(parent, kind, raw) or kind == parent.kind == "resource"
+        if self._sessions.tells(span, state.writer):
+            state.muted = True
         if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
             state.agent = str(state.clean.get(semconv.AGENT_NAME, ""))
         state.opened = state.inherited = False

@@ -62,11 +62,11 @@ class SpanSessions:
 
         The explicit session of the context comes before all of them; the caller has asked it.
         """
-        named = _conversation(attributes) if is_agents else None
+        named = conversation_of(attributes) if is_agents else None
         if named is None and parent is not None:
             return parent
         if named is None and is_agents:
-            named = _conversation(baggage.get_all(context))
+            named = conversation_of(baggage.get_all(context))
         if named is not None:
             writer = writer_for(self.trace_dir, identity.folder_name(named))
         elif trace_id in self._traces:
@@ -113,6 +113,10 @@ class SpanSessions:
             self.keeps = bool(self._pending)
         return waiting
 
+    def tells(self, span: ReadableSpan, writer: SessionWriter | None) -> bool:  # noqa: ARG002 - `collect` knows more
+        """Tell whether somebody else tells a span's story in its session, so that it has no events of its own."""
+        return False
+
     def after_fork_in_child(self) -> None:
         """Leave the parent's kept spans to the parent."""
         self._lock = threading.RLock()
@@ -120,7 +124,8 @@ class SpanSessions:
         self._pending_count = 0
 
 
-def _conversation(values: Mapping[str, Any]) -> str | None:
+def conversation_of(values: Mapping[str, Any]) -> str | None:
+    """Return the conversation that attributes or baggage name."""
     named = values.get(semconv.CONVERSATION_ID) or values.get(semconv.SESSION_ID)
     return str(named) if named else None
 

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recording": {"processor"},  # for its type alone
     "processor": {"identity", "recording", "open_span", "plain_tools", "span_copy", "span_sessions", "store"},
     "exporter": {"processor", "recording"},
-    "pipeline": {"identity", "open_span", "processor", "provider", "delivery", "spans"},
+    "pipeline": {"identity", "open_span", "processor", "provider", "delivery", "spans", "span_sessions"},
     "told": {"identity"},
     "span_start": {"identity", "pipeline", "told"},
     "spans": {"identity", "pipeline", "span_start", "told"},

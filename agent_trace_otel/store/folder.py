@@ -150,7 +150,7 @@ class SessionFolder:
 
     def make(self) -> bool:
         """Make the trace directory and the folder; return True if the folder is new."""
-        _make_trace_dir(self.path.parent)
+        make_trace_dir(self.path.parent)
         try:
             self.path.mkdir(mode=0o700)
         except FileExistsError:
@@ -241,7 +241,12 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _make_trace_dir(path: Path) -> None:
+def make_trace_dir(path: Path) -> None:
+    """Make a trace directory, with the .gitignore that keeps it out of repositories.
+
+    Raises:
+        OSError, StoreError: it can't be made, or is somebody else's.
+    """
     try:
         path.mkdir(mode=0o700, parents=True)
     except FileExistsError:

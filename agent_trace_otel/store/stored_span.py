@@ -11,6 +11,8 @@ JSON mapping allows; unknown members are ignored.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.sdk.resources import Resource
@@ -60,23 +62,29 @@ class StoredSpan(ReadableSpan):
         return self._dropped[2]
 
 
-class _StoredEvent(Event):
+class StoredEvent(Event):
+    """A span event read back, with its count of dropped attributes."""
+
     def __init__(self, name: str, attributes: dict[str, Any], timestamp: int, dropped: int) -> None:
         super().__init__(name, attributes, timestamp)
         self._dropped = dropped
 
     @property
     def dropped_attributes(self) -> int:
+        """Return how many attributes were lost to a limit."""
         return self._dropped
 
 
-class _StoredLink(Link):
+class StoredLink(Link):
+    """A link read back, with its count of dropped attributes."""
+
     def __init__(self, context: SpanContext, attributes: dict[str, Any], dropped: int) -> None:
         super().__init__(context, attributes)
         self._dropped = dropped
 
     @property
     def dropped_attributes(self) -> int:
+        """Return how many attributes were lost to a limit."""
         return self._dropped
 
 
@@ -86,21 +94,45 @@ def spans_of_request(request: Mapping[str, Any]) -> list[ReadableSpan]:
     Raises:
         ValueError: a member is not what OTLP's JSON mapping says; the message names the first one found.
     """
-    try:
-        return list(_spans(request))
-    except (TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
-        msg = f"not an OTLP span: {type(error).__name__}: {error}"
-        raise ValueError(msg) from None
+    return [read() for read in readers_of_request(request)]
 
 
-def _spans(request: Mapping[str, Any]) -> Iterator[ReadableSpan]:
+def readers_of_request(request: Mapping[str, Any], *, flags: int = 0) -> list[Callable[[], ReadableSpan]]:
+    """Return one function a span of a request, in its order; each returns its span or raises ValueError.
+
+    For callers who take what they can: one bad span is no reason to lose the others. ``flags`` are W3C trace flags that
+    every span has besides its own.
+
+    Raises:
+        ValueError: what the spans lie in is not what OTLP's JSON mapping says.
+    """
+    with _told():
+        return list(_readers(request, flags))
+
+
+def _readers(request: Mapping[str, Any], flags: int) -> Iterator[Callable[[], ReadableSpan]]:
     for resource_spans in _list(request, "resourceSpans"):
         attributes = _attributes(resource_spans.get("resource") or {})
         resource = Resource(attributes, resource_spans.get("schemaUrl"))
         for scope_spans in _list(resource_spans, "scopeSpans"):
             scope = _scope(scope_spans.get("scope") or {}, scope_spans.get("schemaUrl"))
             for span in _list(scope_spans, "spans"):
-                yield _span(span, resource, scope)
+                yield partial(_read, span, resource, scope, flags)
+
+
+def _read(span: Mapping[str, Any], resource: Resource, scope: InstrumentationScope | None, flags: int) -> ReadableSpan:
+    with _told():
+        return _span(span, resource, scope, flags)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what foreign JSON makes Python raise into a ValueError that says what was found."""
+    try:
+        yield
+    except (TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
+        msg = f"not an OTLP span: {type(error).__name__}: {error}"
+        raise ValueError(msg) from None
 
 
 def _scope(scope: Mapping[str, Any], schema_url: str | None) -> InstrumentationScope | None:
@@ -109,8 +141,8 @@ def _scope(scope: Mapping[str, Any], schema_url: str | None) -> InstrumentationS
     return InstrumentationScope(scope.get("name", ""), scope.get("version"), schema_url, _attributes(scope))
 
 
-def _span(span: Mapping[str, Any], resource: Resource, scope: InstrumentationScope | None) -> StoredSpan:
-    context = _context(span, is_remote=False)
+def _span(span: Mapping[str, Any], resource: Resource, scope: InstrumentationScope | None, flags: int) -> StoredSpan:
+    context = _context(span, is_remote=False, flags=flags)
     parent = None
     if parent_id := int(span.get("parentSpanId") or "0", 16):
         is_remote = bool(_int(span.get("flags")) & IS_REMOTE)
@@ -133,14 +165,14 @@ def _span(span: Mapping[str, Any], resource: Resource, scope: InstrumentationSco
     )
 
 
-def _context(holder: Mapping[str, Any], *, is_remote: bool) -> SpanContext:
+def _context(holder: Mapping[str, Any], *, is_remote: bool, flags: int = 0) -> SpanContext:
     trace_id, span_id = bytes.fromhex(holder["traceId"]), bytes.fromhex(holder["spanId"])
     if len(trace_id) != 16 or len(span_id) != 8:  # noqa: PLR2004 - trace.proto, Span.trace_id and span_id
         msg = "traceId is not 16 bytes or spanId not 8"
         raise ValueError(msg)
-    flags = TraceFlags(_int(holder.get("flags")) & TRACE_FLAGS)
+    own_flags = TraceFlags(_int(holder.get("flags")) & TRACE_FLAGS | flags)
     state = TraceState.from_header([holder.get("traceState") or ""])
-    return SpanContext(int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), is_remote, flags, state)
+    return SpanContext(int.from_bytes(trace_id, "big"), int.from_bytes(span_id, "big"), is_remote, own_flags, state)
 
 
 def _status(status: Mapping[str, Any]) -> Status:
@@ -151,12 +183,12 @@ def _status(status: Mapping[str, Any]) -> Status:
 
 def _event(event: Mapping[str, Any]) -> Event:
     time = _int(event.get("timeUnixNano"))
-    return _StoredEvent(_text(event.get("name") or ""), _attributes(event), time, _int(event.get(_DROPPED)))
+    return StoredEvent(_text(event.get("name") or ""), _attributes(event), time, _int(event.get(_DROPPED)))
 
 
 def _link(link: Mapping[str, Any]) -> Link:
     context = _context(link, is_remote=bool(_int(link.get("flags")) & IS_REMOTE))
-    return _StoredLink(context, _attributes(link), _int(link.get(_DROPPED)))
+    return StoredLink(context, _attributes(link), _int(link.get(_DROPPED)))
 
 
 def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:

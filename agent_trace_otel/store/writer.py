@@ -80,6 +80,11 @@ class SessionWriter:
         self._written: Written | None = None
         """Ids of the lines that are in the folder already, while a story is told anew."""
 
+    @property
+    def folder(self) -> Path:
+        """Where it writes."""
+        return self._folder.path
+
     def skip_written(self) -> None:
         """From now on write only lines that the folder has not: a process that was killed is being caught up with.
 
