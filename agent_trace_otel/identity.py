@@ -9,21 +9,19 @@ in AGENT_TRACE_SESSION_ID.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from agent_trace_otel import ids
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -32,7 +30,8 @@ SESSION_KEY = context_api.create_key("agent_trace.session")
 SESSION_ID_VARIABLE = "AGENT_TRACE_SESSION_ID"
 TRACE_DIR_VARIABLE = "AGENT_TRACE_DIR"
 
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+new_id, folder_name, trace_id_of = ids.new_id, ids.folder_name, ids.trace_id_of
+derived_span_id, derived_trace_id = ids.derived_span_id, ids.derived_trace_id
 
 
 @dataclass(slots=True, eq=False)
@@ -88,48 +87,6 @@ class Session:
         carrier: dict[str, str] = {}
         TraceContextTextMapPropagator().inject(carrier, ctx)
         return variables | {name.upper(): value for name, value in carrier.items()}
-
-
-def new_id() -> str:
-    """Return a new session id: a random UUID (RFC 9562, version 4)."""
-    return str(uuid.uuid4())
-
-
-def folder_name(session_id: str) -> str:
-    """Return the id itself if it is safe as a folder name, else 32 hex digits of its SHA-256."""
-    if _FOLDER_NAME.match(session_id):
-        return session_id
-    return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-@lru_cache(maxsize=1024)
-def trace_id_of(session_id: str) -> int:
-    """Return the session's trace id: its UUID when it is one (and not nil), else the first 16 bytes of its SHA-256."""
-    try:
-        as_uuid = uuid.UUID(session_id).int
-    except ValueError:
-        as_uuid = 0
-    return as_uuid or int.from_bytes(_digest(session_id)[:16], "big")
-
-
-def derived_span_id(session_id: str, kind: str, key: str) -> int:
-    """Return the span id that every process agrees on.
-
-    Args:
-        session_id: the session's id.
-        kind: run, turn, tool, agent or chat.
-        key: the run's number, the turn's first prompt_id, the tool_use_id, the agent_id, the message.id.
-    """
-    return int.from_bytes(_digest(f"{session_id}\0{kind}\0{key}")[:8], "big") or 1
-
-
-def derived_trace_id(session_id: str, key: str) -> int:
-    """Return the trace id of one turn when AGENT_TRACE_TRACE_PER=turn."""
-    return int.from_bytes(_digest(f"{session_id}\0turn\0{key}")[:16], "big") or 1
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def of_context(ctx: Context | None = None) -> Session | None:
