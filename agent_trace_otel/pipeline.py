@@ -326,7 +326,7 @@ def _delivery(in_force: config.Settings, *, is_ours: bool) -> SpanProcessor | No
     """Return what sends, None to send nothing; a provider of the user's has its own way to OTEL_* endpoints."""
     if not in_force.sending:
         return None
-    target = _own_target(in_force) or (_otel_target(in_force) if is_ours else None)
+    target = _target(in_force, is_ours=is_ours)
     try:
         return _sender(in_force, target) if target is not None else None
     except Exception as error:  # noqa: BLE001 - the folder is written all the same
@@ -345,22 +345,14 @@ def _sender(in_force: config.Settings, target: Target) -> SpanProcessor:
     return live_processor(target.url, target.headers, shutdown_timeout=in_force.exit_timeout * 0.9)
 
 
-def _own_target(in_force: config.Settings) -> Target | None:
-    """Return the back end that our own settings name; a wrong one is reported and sends nothing."""
-    if in_force.endpoint is None and in_force.to is None:
+@guard.guarded("use the back end named")
+def _target(in_force: config.Settings, *, is_ours: bool) -> Target | None:
+    """Return the back end that the settings name; a wrong one is reported and sends nothing."""
+    if in_force.endpoint is None and in_force.to is None and (in_force.otel_endpoint is None or not is_ours):
         return None
-    from agent_trace_otel.delivery import vendors
+    from agent_trace_otel.delivery.configured import configured_target
 
-    return guard.guarded("use the back end named")(vendors.of_settings)(in_force, os.environ)
-
-
-def _otel_target(in_force: config.Settings) -> Target | None:
-    """Return what the standard variables name, if our own settings name nothing."""
-    if in_force.otel_endpoint is None or in_force.endpoint is not None or in_force.to is not None:
-        return None
-    from agent_trace_otel.delivery import vendors
-
-    return vendors.at(in_force.otel_endpoint, in_force.headers)
+    return configured_target(in_force, with_otel=is_ours)
 
 
 def _run_first_at_exit() -> None:

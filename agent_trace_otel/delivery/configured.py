@@ -1,4 +1,4 @@
-"""The back end that the settings name: endpoint and headers of arguments, environment and config file -> a `Target`.
+"""The back end that is meant: names, endpoints and headers of arguments, environment and config file -> a `Target`.
 
 Called by `pipeline` for live export, by the commands that send, and by doctor; loads no part of OpenTelemetry.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from agent_trace_otel.config import Settings, parse_headers
+from agent_trace_otel.delivery import vendors
 from agent_trace_otel.delivery.otlp import traces_url
 from agent_trace_otel.delivery.target import Target
 
@@ -21,20 +22,42 @@ def configured_target(
 
     Args:
         settings: those in force.
-        environ: where OTEL_EXPORTER_OTLP_HEADERS is looked for; headers of our own settings win over it.
+        environ: where a vendor's key is looked for, before the config file, and OTEL_EXPORTER_OTLP_HEADERS, which go
+            to endpoints alone; headers of our own settings win over them.
         with_otel: whether the standard OTEL_EXPORTER_OTLP_* endpoint counts; a provider of the user's own has an
             exporter for it.
 
     Raises:
-        UsageError: the endpoint is no http or https URL.
+        UsageError: the endpoint is no http or https URL, or the vendor wants a key that is not set.
     """
+    if settings.to is not None:
+        return target_named(settings.to, settings.headers, settings, environ, endpoint=settings.endpoint)
     if settings.endpoint is not None:
         url = traces_url(settings.endpoint)
     elif with_otel and settings.otel_endpoint is not None:
         url = settings.otel_endpoint
     else:
         return None
-    return Target(url, {**otel_headers(environ), **settings.headers})
+    return vendors.at(url, {**otel_headers(environ), **settings.headers})
+
+
+def target_named(
+    name: str,
+    headers: Mapping[str, str],
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    *,
+    endpoint: str | None = None,
+) -> Target:
+    """Return the back end that ``--to`` names; its keys come from the environment, else from the config file.
+
+    Raises:
+        UsageError: see `vendors.resolve`.
+    """
+    env = os.environ if environ is None else environ
+    given = {**settings.keys, **{variable: value for variable, value in env.items() if value}}
+    target = vendors.resolve(name, given, endpoint=endpoint)
+    return replace(target, headers={**target.headers, **headers})
 
 
 def otel_headers(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -56,4 +79,4 @@ def target_at(
     known = configured_target(settings, environ)
     if known is not None and known.url == url:
         return replace(known, headers={**known.headers, **headers})
-    return Target(url, dict(headers))
+    return vendors.at(url, headers)

@@ -181,7 +181,7 @@ class Connection:
         user_info, at, _ = parts.netloc.rpartition("@")
         for secret in (f"?{parts.query}" if parts.query else "", user_info + at):
             text = text.replace(secret, "") if secret else text
-        printable = "".join(char if char.isprintable() else " " for char in text)
+        printable = "".join(char if char.isprintable() else " " for char in self._target.without_keys(text))
         return " ".join(printable.split())[:_MAX_REASON]
 
 

@@ -5,6 +5,8 @@ Comes in: what `vendors` or an endpoint's settings say. Goes out: a `Target`, wh
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +15,8 @@ MAX_BODY_BYTES: Final = 4 * 2**20
 """What collectors and gateways commonly take."""
 
 _REFUSED: Final = frozenset({401, 403})
+_SHORTEST_KEY: Final = 8
+"""Shorter values of headers are words such as "4", and no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,20 @@ class Target:
         if status not in _REFUSED or not self.key_names:
             return ""
         return f"; the key is that of {' and '.join(self.key_names)}"
+
+    def without_keys(self, text: str) -> str:
+        """Return text without what the headers hold: a back end may repeat the key that it refuses."""
+        for value in self.headers.values():
+            scheme, _, credentials = value.partition(" ")
+            parts = _user_and_password(credentials) if scheme.lower() == "basic" else ()
+            for secret in (value, credentials, *parts):
+                if len(secret) >= _SHORTEST_KEY:
+                    text = text.replace(secret, "[key]")
+        return text
+
+
+def _user_and_password(credentials: str) -> tuple[str, ...]:
+    try:
+        return tuple(base64.b64decode(credentials, validate=True).decode().split(":", 1))
+    except (binascii.Error, UnicodeDecodeError):
+        return ()

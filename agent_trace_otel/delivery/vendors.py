@@ -12,11 +12,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from agent_trace_otel.config import Settings
 from agent_trace_otel.delivery.target import MAX_BODY_BYTES, Target
 from agent_trace_otel.errors import UsageError
 
@@ -111,25 +110,6 @@ def resolve(name: str, environ: Mapping[str, str], *, endpoint: str | None = Non
     url = _joined(values.filled(base) if base is vendor.base else base, vendor)
     headers = {title: text for title, template in vendor.headers.items() if (text := values.header(template))}
     return _target(vendor, url, headers, values.used_keys())
-
-
-def of_settings(in_force: Settings, environ: Mapping[str, str]) -> Target | None:
-    """Return the back end that our own settings name, None when they name none.
-
-    Keys come from the environment, else from the config file.
-
-    Raises:
-        UsageError: as `resolve`, or the endpoint makes no sense.
-    """
-    if in_force.to is not None:
-        given = {**in_force.keys, **{name: value for name, value in environ.items() if value}}
-        target = resolve(in_force.to, given, endpoint=in_force.endpoint)
-        return replace(target, headers={**target.headers, **in_force.headers})
-    if in_force.endpoint is not None:
-        from agent_trace_otel.delivery.otlp import traces_url
-
-        return at(traces_url(in_force.endpoint), in_force.headers)
-    return None
 
 
 def at(url: str, headers: Mapping[str, str] | None = None) -> Target:

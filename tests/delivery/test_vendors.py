@@ -262,3 +262,12 @@ def test_only_a_refused_key_is_hinted_at() -> None:
     assert target.key_hint(401) == "; the key is that of LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY"
     assert target.key_hint(403) == target.key_hint(401)
     assert (target.key_hint(404), vendors.at("http://h/v1/traces").key_hint(401)) == ("", "")
+
+
+def test_a_key_that_a_back_end_repeats_is_withheld() -> None:
+    basic = vendors.resolve("langfuse", {"LANGFUSE_PUBLIC_KEY": "pk-lf-12345", "LANGFUSE_SECRET_KEY": PLANTED})
+    encoded = basic.headers["Authorization"].removeprefix("Basic ")
+    said = f"no such key {PLANTED} of pk-lf-12345 in {encoded} (version 4)"
+    assert basic.without_keys(said) == "no such key [key] of [key] in [key] (version 4)"
+    bearer = vendors.resolve("braintrust", {"BRAINTRUST_API_KEY": PLANTED})
+    assert bearer.without_keys(f"Bearer {PLANTED}! {PLANTED}?") == "[key]! [key]?"
