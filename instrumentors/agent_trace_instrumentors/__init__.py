@@ -29,6 +29,8 @@ class Entry:
 
 
 INSTRUMENTORS: Mapping[str, Entry] = {
+    "anthropic": Entry("anthropic", "AnthropicInstrumentor"),
+    "langchain": Entry("langchain", "LangChainInstrumentor"),
     "mcp": Entry("mcp", "McpInstrumentor"),
     "openai": Entry("openai", "OpenAIInstrumentor"),
     "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True),

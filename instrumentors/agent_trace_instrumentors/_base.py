@@ -44,12 +44,14 @@ class Target:
         make_wrapper: called with the original once, when it is patched; what it raises means "can't be patched".
         while_suppressed: True for what only finishes what another target started: it runs in a context that suppresses
             instrumentation, too.
+        may_be_missing: True for what some of the supported versions have not.
     """
 
     module: str
     path: str
     make_wrapper: Callable[[Callable[..., Any]], Wrapper]
     while_suppressed: bool = False
+    may_be_missing: bool = False
 
     def __str__(self) -> str:
         return f"{self.module}.{self.path}"
@@ -229,6 +231,13 @@ class Instrumentor:
                 if misfit:
                     raise LookupError(misfit)  # noqa: TRY301 - one way to tell of anything that can't be patched
                 cls._patches.append(_Patch(module, target))
+            except AttributeError as error:
+                if not target.may_be_missing:
+                    cls._cannot(target, error)
             except Exception as error:  # noqa: BLE001 - never the user's problem
-                cls._unpatched[str(target)] = Unpatched(str(target), str(error) or type(error).__name__)
-                guard.report(f"trace {target}", error)
+                cls._cannot(target, error)
+
+    @classmethod
+    def _cannot(cls, target: Target, error: Exception) -> None:
+        cls._unpatched[str(target)] = Unpatched(str(target), str(error) or type(error).__name__)
+        guard.report(f"trace {target}", error)

@@ -20,6 +20,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import context as context_api
+
 from agent_trace_instrumentors import _model_call as model_call
 from agent_trace_instrumentors._base import Target
 from agent_trace_instrumentors._stream import AsyncStream, Proxy, SyncStream, Watch, has_method
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from agent_trace_instrumentors._base import Wrapper
 
+_REQUEST: Final = context_api.create_key("agent-trace-client-request")
 _MAX_BODY: Final = 1 << 23
 """Bytes kept of a body that the program reads itself."""
 _EVENT_END: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
@@ -101,6 +104,7 @@ class Client:
             asked, kind=ClientCall, provider=self._provider(client), operation=operation, attributes=_server(client)
         )
         if call is not None:
+            call.client = client
             call.see_before_parsing(options)
         return call
 
@@ -110,7 +114,11 @@ class Client:
         if name is None or not spans.traces_here():
             return None
         span = spans.start_plain(name, {semconv.PROVIDER_NAME: self._provider(client), **_server(client)})
-        return None if span is None else _PlainRequest(span)
+        if span is None:
+            return None
+        request = _PlainRequest(span)
+        request.client = client
+        return request
 
     def _provider(self, client: Any) -> str:  # noqa: ANN401 - the client
         """Return who answers, as far as the address tells."""
@@ -129,7 +137,28 @@ def _server(client: Any) -> dict[str, Any]:  # noqa: ANN401 - the client
 # -- calls -------------------------------------------------------------------------------------------------------
 
 
-class ClientCall(model_call.ModelCall):
+class ClientRequest(model_call.ModelCall):
+    """One request of a client, known in its context to those who look from inside of it.
+
+    Attributes:
+        client: the client that sends it.
+        is_joined: whether the client's own tracing has joined its span.
+    """
+
+    def __init__(self, span: Span, loan: model_call.Loan | None = None) -> None:
+        super().__init__(span, loan)
+        self.context = context_api.set_value(_REQUEST, self, self.context)
+        self.client: Any = None
+        self.is_joined = False
+
+
+def current_request() -> ClientRequest | None:
+    """Return the request that is being sent here."""
+    request = context_api.get_value(_REQUEST)
+    return request if isinstance(request, ClientRequest) else None
+
+
+class ClientCall(ClientRequest):
     """A model call whose result may be an answer, a stream, or an object around the HTTP response."""
 
     def __init__(self, span: Span, loan: model_call.Loan | None = None) -> None:
@@ -208,7 +237,7 @@ class ClientCall(model_call.ModelCall):
         return {**({} if self._seen is None else model_io.read_response(self._seen)), **known}
 
 
-class _PlainRequest(model_call.ModelCall):
+class _PlainRequest(ClientRequest):
     """A request to a model's provider that asks no model: it has no usage, whatever its answer repeats."""
 
     def take(self, result: Any) -> Any:  # noqa: ANN401 - the client's own values
