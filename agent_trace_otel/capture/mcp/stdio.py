@@ -18,18 +18,24 @@ import signal
 import subprocess
 import sys
 
+from agent_trace_otel.capture.signals import (
+    AWAITED,
+    FORWARDED,
+    KILLED,
+    NOT_EXECUTABLE,
+    NOT_FOUND,
+    next_signal,
+    take_no_notice,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import FrameType
     from typing import NoReturn
 
     from agent_trace_otel.capture.mcp.copies import CopySender
     from agent_trace_otel.capture.mcp.relaying import Relay
 
-_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_AWAITED = (*_FORWARDED, signal.SIGCHLD)
-_NOT_EXECUTABLE, _NOT_FOUND, _KILLED = 126, 127, 128  # as shells say it; _KILLED and the signal's number
 _LAST_WRITES = 1.0  # seconds that the recording child may take to write the end
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -57,8 +63,8 @@ def record(  # noqa: PLR0913 - the options of the command
     """
     _open_standard_streams()
     server = _started(command)
-    signal.signal(signal.SIGCHLD, _take_no_notice)  # one that is ignored can't be waited for everywhere
-    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)  # also in the threads to come
+    signal.signal(signal.SIGCHLD, take_no_notice)  # one that is ignored can't be waited for everywhere
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)  # also in the threads to come
     from agent_trace_otel.capture.mcp import copies
     from agent_trace_otel.capture.mcp.relaying import CONNECTION, Relay
 
@@ -74,11 +80,11 @@ def record(  # noqa: PLR0913 - the options of the command
     if is_verbose:
         _say(f"recording {command[0]}" if is_recorded else "the recording could not be started")
     code = _wait_for(server)
-    for number in _FORWARDED:
+    for number in FORWARDED:
         signal.signal(number, down.give_up)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
     down.drain()
-    code = code if code >= 0 else _KILLED - code
+    code = code if code >= 0 else KILLED - code
     sender.send(copies.META, copies.SESSION, content=f'{{"exit_code":{code}}}'.encode())
     is_written = sender.finish(_LAST_WRITES)
     if is_verbose:
@@ -107,7 +113,7 @@ def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
         )
     except (OSError, ValueError) as error:
         _say(f"can't run {command[0]}: {(error.strerror if isinstance(error, OSError) else None) or error}")
-        sys.exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
+        sys.exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
 
 
 def _dies_with_us() -> Callable[[], None] | None:
@@ -139,29 +145,10 @@ def _up(into: int, sender: CopySender, *, injects: bool) -> Relay:
 def _wait_for(server: subprocess.Popen[bytes]) -> int:
     """Return how the server ended; until then it gets the signals that come."""
     while (code := server.poll()) is None:
-        number, is_for_the_group = _next_signal()
+        number, is_for_the_group = next_signal()
         if number != signal.SIGCHLD and not is_for_the_group:
             server.send_signal(number)
     return code
-
-
-def _take_no_notice(_number: int, _frame: FrameType | None) -> None:
-    pass
-
-
-def _next_signal() -> tuple[int, bool]:
-    """Wait for a signal; tell whether a terminal sent it, to the whole group and so to the server too.
-
-    Only Linux says who sent a signal: elsewhere the server gets a terminal's signals twice. A program that signals the
-    group can't be told from one that means this process alone, and twice is better than never.
-    """
-    if sys.platform != "linux":
-        return signal.sigwait(_AWAITED), False
-    told = signal.sigwaitinfo(_AWAITED)
-    is_kernels = told.si_code > 0  # sigaction(2)
-    # of a terminal that is gone the session's leader alone is told
-    is_leaders = told.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid()
-    return told.si_signo, is_kernels and not is_leaders
 
 
 def _say(message: str) -> None:
