@@ -70,6 +70,7 @@ def _failed(message: str, code: int) -> int:
 
 
 _COMMANDS = {
+    "collect": ("collecting", "collect"),
     "completion": ("reading", "completion"),
     "demo": ("capturing", "demo"),
     "diff": ("reading", "diff"),
@@ -85,6 +86,7 @@ _COMMANDS = {
     "redact": ("reading", "redact"),
     "replay": ("reading", "replay"),
     "setup": ("capturing", "setup"),
+    "ship": ("sending", "ship"),
     "stats": ("reading", "stats"),
 }
 """The module of `commands` and the function in it, by the command's name."""

@@ -139,19 +139,27 @@ def headers(given: list[str]) -> Mapping[str, str]:
     return found
 
 
-def config_values(values: argparse.Namespace) -> dict[tuple[str, ...], str | bool | Mapping[str, str]]:
-    """Return what `setup` writes into the config file: (key,) or (table, key) -> value.
+def config_values(values: argparse.Namespace) -> dict[tuple[str, ...], str | bool | Mapping[str, str] | None]:
+    """Return what `setup` writes into the config file: (key,) or (table, key) -> value, None to take it out.
+
+    Of a back end by its name and an endpoint, the one that was not given goes: together they'd mean another place.
 
     Raises:
         UsageError: a header is not of the form "Name: value".
     """
-    found: dict[tuple[str, ...], str | bool | Mapping[str, str] | None] = {
+    given: dict[tuple[str, ...], str | bool | Mapping[str, str] | None] = {
         ("redact",): values.redact,
         ("service_name",): values.service_name,
+        ("otlp", "to"): values.to,
         ("otlp", "endpoint"): values.endpoint,
         ("otlp", "headers"): headers(values.header) or None,
     }
-    return {key: value for key, value in found.items() if value is not None}
+    found = {key: value for key, value in given.items() if value is not None}
+    if values.to is not None:
+        found = {("otlp", "endpoint"): None, ("otlp", "headers"): None, **found}
+    elif values.endpoint is not None:
+        found = {("otlp", "to"): None, **found}
+    return found
 
 
 def refuse(values: argparse.Namespace, names: tuple[str, ...], why: str) -> None:
@@ -184,6 +192,22 @@ class _Version(argparse.Action):
 
         sys.stdout.write(f"agent-trace {__version__}\n")
         parser.exit()
+
+
+def back_end(command: argparse.ArgumentParser, what: str) -> None:
+    """Add the options that name a back end.
+
+    Args:
+        command: gets them.
+        what: what is sent, as the beginning of a sentence.
+    """
+    command.add_argument(
+        "--to",
+        metavar="NAME",
+        help=f"{what} to this back end: datadog, honeycomb:eu, ...; its key from the environment",
+    )
+    command.add_argument("--endpoint", metavar="URL", help=f"{what} there, such as http://localhost:4318")
+    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="with it: send this header")
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
@@ -226,8 +250,7 @@ def _export(command: argparse.ArgumentParser) -> None:
     _session(command)
     command.add_argument("--format", choices=EXPORT_FORMATS, default="json", help="the format (default: json)")
     command.add_argument("-o", "--output", metavar="FILE", help="write to a file (default: stdout)")
-    command.add_argument("--endpoint", metavar="URL", help="with otlp: send it there, such as http://localhost:4318")
-    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="with --endpoint: send it")
+    back_end(command, "with otlp: send it")
     command.add_argument("--service-name", metavar="NAME", help="with otlp: service.name instead of the recorded one")
 
 
@@ -284,8 +307,7 @@ def _setup(command: argparse.ArgumentParser) -> None:
     command.add_argument("--write", action="store_true", help="merge the hooks into the settings file, with a backup")
     command.add_argument("--remove", action="store_true", help="take our hooks out of the settings file again")
     command.add_argument("--portable", action="store_true", help="register agent-trace by name, not by its place")
-    command.add_argument("--endpoint", metavar="URL", help="send spans there as well, such as http://localhost:4318")
-    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="send it to the endpoint")
+    back_end(command, "send spans")
     command.add_argument("--service-name", metavar="NAME", help="service.name of the spans")
     redact = command.add_mutually_exclusive_group()
     redact.add_argument("--redact", action="store_true", default=None, help="withhold secrets (the default)")
@@ -312,6 +334,22 @@ def _record_http(command: argparse.ArgumentParser) -> None:
     repeated("--allow-origin", metavar="O", help="let pages of this origin in, such as https://app.example")
     command.add_argument("--inject-traceparent", action="store_true", help="join traces: put traceparent into requests")
     command.add_argument("--rewrite-oauth", action="store_true", help="let OAuth clients take the proxy for the server")
+
+
+def _collect(command: argparse.ArgumentParser) -> None:
+    from agent_trace_otel.capture.collect.collector import DEFAULT_BIND, DEFAULT_PORT
+
+    port = f"port to listen on, 0 for any (default: {DEFAULT_PORT})"
+    command.add_argument("--port", metavar="N", type=int, default=DEFAULT_PORT, help=port)
+    bind = f"address to listen on (default: {DEFAULT_BIND})"
+    command.add_argument("--bind", metavar="ADDRESS", default=DEFAULT_BIND, help=bind)
+    command.add_argument("--endpoint", metavar="URL", help="pass spans on to it, such as http://tempo:4318")
+    command.add_argument("--to", metavar="NAME", help="pass spans on to a back end by its name, such as honeycomb")
+    repeated = functools.partial(command.add_argument, action="append", default=[])
+    repeated("--header", metavar='"K: V"', help="send it to the back end; never recorded")
+    command.add_argument("--no-redact", action="store_true", help="store and send secrets as they are")
+    repeated("--allow-host", metavar="H", help="answer to this Host too; without it only to this machine's own names")
+    repeated("--allow-origin", metavar="O", help="let pages of this origin in, such as https://app.example")
 
 
 def _record(command: argparse.ArgumentParser) -> None:
@@ -363,14 +401,22 @@ _EXAMPLES = {
 }
 
 
+def _ship(command: argparse.ArgumentParser) -> None:
+    _session(command)
+    command.add_argument("--all", action="store_true", help="every session of the trace directory")
+    back_end(command, "send it")
+    command.add_argument("--follow", action="store_true", help="go on as spans come; without an ID in every session")
+    command.add_argument("--failed", action="store_true", help="only list what was set aside, and why")
+    command.add_argument("--unsampled-too", action="store_true", help="send what sampling kept back as well")
+
+
 def _import(command: argparse.ArgumentParser) -> None:
     command.add_argument("paths", metavar="PATH", nargs="*", help="a transcript, or a directory of a project's")
     command.add_argument("--discover", action="store_true", help="all that Claude Code keeps in ~/.claude/projects")
     command.add_argument("--since", metavar="T", help="only sessions written to since: 30m, 2h, 3d, 1w ago, or a date")
     command.add_argument("--dry-run", action="store_true", help="only say what would be added")
     command.add_argument("--no-redact", action="store_true", help="store and send secrets as they are")
-    command.add_argument("--endpoint", metavar="URL", help="send what is new there as well; without it nothing is sent")
-    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="with --endpoint: send it")
+    back_end(command, "send what is new")
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
@@ -383,9 +429,11 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "diff": ("show where two sessions part, and what each did that the other did not", _diff),
     "inspect": ("show a session whole, as one JSON document", _session),
     "export": ("turn a session into another format, or send it to a back end", _export),
+    "ship": ("send what a back end has not acknowledged yet", _ship),
     "import": ("make sessions of the transcripts that Claude Code has kept", _import),
     "setup": ("print the hook settings of a coding agent, or merge them into its settings file", _setup),
     "hook": ("handle one hook event of a coding agent (what setup registers)", _hook),
+    "collect": ("receive spans of any program over OTLP, into session folders and on to a back end", _collect),
     "record-http": ("record what is said to an MCP server over HTTP: clients speak to a port here", _record_http),
     "record": ("run an MCP server over stdio and record what passes: record -- COMMAND...", _record),
     "redact": ("tell what redaction would withhold from a file, and why", _redact),

@@ -46,6 +46,11 @@ class Item(NamedTuple):
     span: Span
     size: int
 
+    @property
+    def span_id(self) -> int:
+        """The span's id as a number."""
+        return int.from_bytes(self.span.span_id, "big")
+
 
 def items_of_request(request: Mapping[str, Any]) -> list[Item]:
     """Return the spans of a parsed ExportTraceServiceRequest.

@@ -44,10 +44,13 @@ class Standing:
         return self.set_aside + self.waiting
 
 
-def standings(folder: str | os.PathLike[str], targets: Sequence[str] = ()) -> Mapping[str, Standing]:
+def standings(
+    folder: str | os.PathLike[str], targets: Sequence[str] = (), *, unsampled_too: bool = False
+) -> Mapping[str, Standing]:
     """Return where a session's spans are, by the name of each back end that has a ledger there or is in ``targets``.
 
-    Spans that are not sampled are not sent, so they don't count. A span that the folder holds twice counts once.
+    Spans that are not sampled are not sent, so they count only when they are asked for. A span that the folder holds
+    twice counts once.
     """
     ledgers = [Ledger(folder, target) for target in dict.fromkeys([*targets_in(folder), *targets])]
     found = {ledger.target: Standing() for ledger in ledgers}
@@ -60,7 +63,7 @@ def standings(folder: str | os.PathLike[str], targets: Sequence[str] = ()) -> Ma
     with contextlib.suppress(OSError), (Path(folder) / SPANS).open("rb") as lines:
         for line in lines:
             for head in heads_in(line):
-                if not is_sampled(head) or not seen.add(head.span_id):
+                if not (unsampled_too or is_sampled(head)) or not seen.add(head.span_id):
                     continue
                 for ledger in ledgers:
                     standing = found[ledger.target]

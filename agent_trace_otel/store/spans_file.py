@@ -314,12 +314,18 @@ class SpansReader:
         with suppress(ValueError):
             return [] if line.isspace() else parse(line)
         self.skipped += 1
-        # A write cut short leaves half a line, and another process's line may follow on the same one. Inside JSON text
-        # a quote is escaped, so this can only be where a line was meant to start.
-        start = line.rfind(_LINE_START, 1)
+        rest = after_tear(line)
         with suppress(ValueError):
-            return [] if start < 0 else parse(line[start:])
+            return parse(rest) if rest else []
         return []
+
+
+def after_tear(line: bytes) -> bytes:
+    """Return what may be whole of an unreadable line, empty if nothing can be."""
+    # A write cut short leaves half a line, and another process's line may follow on the same one. Inside JSON text
+    # a quote is escaped, so this can only be where a line was meant to start.
+    start = line.rfind(_LINE_START, 1)
+    return line[start:] if start > 0 else b""
 
 
 def read_spans(path: str | os.PathLike[str]) -> Iterator[ReadableSpan]:

@@ -1,0 +1,93 @@
+"""The command that sends what a back end has not acknowledged."""
+
+from __future__ import annotations
+
+import os
+
+from agent_trace_otel.commands.output import say, session_of, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent_trace_otel.delivery.shipping import Shipper, ShipReport
+
+
+def ship(arguments: argparse.Namespace) -> int:
+    """Send what waits in one session or in all, once or for as long as spans come."""
+    from agent_trace_otel import options
+
+    if arguments.session is not None:
+        options.refuse(arguments, ("all",), "and an ID can't both be meant")
+    if arguments.failed:
+        options.refuse(arguments, ("follow", "unsampled_too"), "can't be used with --failed")
+        return _list_failed(arguments)
+    from contextlib import closing
+
+    from agent_trace_otel.commands.targets import target_of
+    from agent_trace_otel.delivery.shipping import Shipper
+
+    target = target_of(arguments)
+    folders = _folders(arguments)
+    with closing(Shipper(target, unsampled_too=arguments.unsampled_too, say=say)) as shipper:
+        report = _follow(shipper, folders) if arguments.follow else shipper.ship(folders())
+    if not report.ok:
+        say(str(report))
+        return 1
+    write(f"{report}\n")
+    return 0
+
+
+def _folders(arguments: argparse.Namespace) -> Callable[[], list[Path]]:
+    """Return what names the sessions that are meant, anew each time it is asked."""
+    from pathlib import Path
+
+    from agent_trace_otel.store.reader import find_trace_dir, session_folders
+
+    if arguments.all or (arguments.follow and arguments.session is None):
+        trace_dir = find_trace_dir(arguments.trace_dir)
+        return lambda: [Path(folder) for folder in sorted(session_folders(trace_dir)[0])]
+    only = [Path(session_of(arguments).folder)]
+    return lambda: only
+
+
+def _follow(shipper: Shipper, folders: Callable[[], list[Path]]) -> ShipReport:
+    """Send until the first SIGINT or SIGTERM."""
+    import signal
+
+    ended: list[int] = []
+    before = {
+        number: signal.signal(number, lambda received, _: ended.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        return shipper.follow(folders, until=lambda: bool(ended))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _list_failed(arguments: argparse.Namespace) -> int:
+    """List the spans that were set aside: session, span, back end, reason."""
+    from agent_trace_otel.commands.targets import is_named, target_of
+    from agent_trace_otel.delivery.ledger import PARTIAL, Ledger
+    from agent_trace_otel.delivery.otlp import target_name
+    from agent_trace_otel.delivery.standing import targets_in
+    from agent_trace_otel.replay.terminal import one_line
+
+    only = target_name(target_of(arguments).url) if is_named(arguments) else None
+    found = 0
+    for folder in _folders(arguments)():
+        for target in targets_in(folder):
+            if only not in (None, target):
+                continue
+            for failure in Ledger(folder, target).failures():
+                found += 1
+                maybe = "perhaps " if failure.kind == PARTIAL else ""
+                line = f"{os.path.basename(folder)}  {failure.span_id:016x}  {target}  {maybe}{failure.reason}"
+                write(one_line(line, None) + "\n")
+    if not found:
+        say("nothing is set aside")
+    return 0
