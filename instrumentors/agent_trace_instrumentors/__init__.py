@@ -30,8 +30,11 @@ class Entry:
 
 INSTRUMENTORS: Mapping[str, Entry] = {
     "anthropic": Entry("anthropic", "AnthropicInstrumentor"),
+    "bedrock": Entry("bedrock", "BedrockInstrumentor"),
+    "google_genai": Entry("google_genai", "GoogleGenaiInstrumentor"),
     "langchain": Entry("langchain", "LangChainInstrumentor"),
     "mcp": Entry("mcp", "McpInstrumentor"),
+    "ollama": Entry("ollama", "OllamaInstrumentor"),
     "openai": Entry("openai", "OpenAIInstrumentor"),
     "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True),
 }

@@ -1,0 +1,104 @@
+"""Google's Gen AI client (google-genai) -> one span a request to the model.
+
+Comes in: generate_content, generate_content_stream and embed_content of `client.models` and `client.aio.models`; what
+`client.chats` sends comes by the same way. Goes out: spans with the numbers of that one request. Switched on by
+``agent_trace_otel.instrument()``.
+
+The client calls functions by itself and asks the model again (automatic function calling), and goes on where an answer
+was cut off (automatic continuation): one call of the user's, several of the model, each with tokens of its own. So what
+is wrapped is the step that every request comes by, and the user's own objects stay as they are. count_tokens asks
+for no answer and is not traced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from agent_trace_instrumentors._base import Instrumentor, Library, Target
+from agent_trace_instrumentors._generator_call import GeneratorCall
+from agent_trace_instrumentors._model_call import ModelCall, begin, run, run_async
+from agent_trace_otel import guard, semconv
+
+if TYPE_CHECKING:
+    from agent_trace_instrumentors._base import Wrapper
+
+
+_PARAMETERS: Final = ("model", "contents", "config")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class _Call(GeneratorCall):
+    """A call, which may fail with an APIError."""
+
+    def failure(self, error: BaseException) -> dict[str, Any]:
+        """Return the status that an APIError has."""
+        status = getattr(error, "code", None)
+        return {semconv.HTTP_RESPONSE_STATUS_CODE: status} if isinstance(status, int) else {}
+
+
+class _Asked:
+    """How one method of the client asks a model: what its wrappers, sync and async, begin a call with."""
+
+    def __init__(self, operation: str, *, is_stream: bool = False) -> None:
+        self._operation = operation
+        self._attributes: dict[str, Any] = {semconv.REQUEST_STREAM: True} if is_stream else {}
+
+    def around(self, _original: Callable[..., Any]) -> Wrapper:
+        """Trace a method that returns an answer or a generator."""
+
+        def ask(wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+            return run(self._begin(instance, args, kwargs), wrapped, args, kwargs)
+
+        return ask
+
+    def around_async(self, _original: Callable[..., Any]) -> Wrapper:
+        """Trace a coroutine function that returns an answer or an async generator."""
+
+        async def ask(
+            wrapped: Callable[..., Awaitable[Any]], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> object:
+            return await run_async(self._begin(instance, args, kwargs), wrapped, args, kwargs)
+
+        return ask
+
+    def _begin(self, models: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ModelCall | None:  # noqa: ANN401 - a Models
+        try:
+            client = models._api_client  # noqa: SLF001 - it has no other name
+            return begin(
+                {**dict(zip(_PARAMETERS, args, strict=False)), **kwargs},
+                kind=_Call,
+                provider="gcp.vertex_ai" if client.vertexai else "gcp.gemini",
+                operation=self._operation,
+                attributes={**self._attributes, **_server(client)},
+            )
+        except Exception as error:  # noqa: BLE001 - never the user's problem
+            guard.report("trace a call of Gemini", error)
+            return None
+
+
+def _server(client: Any) -> dict[str, Any]:  # noqa: ANN401 - a BaseApiClient
+    parts = urlsplit(str(client._http_options.base_url))  # noqa: SLF001 - it has no other name
+    port = parts.port or _PORTS.get(parts.scheme)
+    return {semconv.SERVER_ADDRESS: parts.hostname or "", **({} if port is None else {semconv.SERVER_PORT: port})}
+
+
+_GENERATE = _Asked(semconv.GENERATE_CONTENT)
+_STREAM = _Asked(semconv.GENERATE_CONTENT, is_stream=True)
+_EMBED = _Asked(semconv.EMBEDDINGS)
+
+
+class GoogleGenaiInstrumentor(Instrumentor):
+    """One span a request to a model: what was asked and answered, tokens, tool calls, failure."""
+
+    name = "google_genai"
+    library = Library("google-genai", oldest=(1, 0), before=(4,))
+    targets = (
+        Target("google.genai.models", "Models._generate_content", _GENERATE.around),
+        Target("google.genai.models", "Models._generate_content_stream", _STREAM.around),
+        Target("google.genai.models", "Models.embed_content", _EMBED.around),
+        Target("google.genai.models", "AsyncModels._generate_content", _GENERATE.around_async),
+        Target("google.genai.models", "AsyncModels._generate_content_stream", _STREAM.around_async),
+        Target("google.genai.models", "AsyncModels.embed_content", _EMBED.around_async),
+    )
