@@ -26,17 +26,25 @@ class Entry:
     class_name: str
     opt_in: bool = False
     """True for what tells of more than the agent's own calls: `agent_trace_otel.instrument()` leaves it out."""
+    watches: tuple[str, ...] | None = None
+    """Modules whose import is the first that it has to do with, each with what lies below it; by default the one that
+    is called like the instrumentor's own. None at all: what it patches is there from the start."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The same, told in full."""
+        return (self.module,) if self.watches is None else self.watches
 
 
 INSTRUMENTORS: Mapping[str, Entry] = {
     "anthropic": Entry("anthropic", "AnthropicInstrumentor"),
-    "bedrock": Entry("bedrock", "BedrockInstrumentor"),
-    "google_genai": Entry("google_genai", "GoogleGenaiInstrumentor"),
-    "langchain": Entry("langchain", "LangChainInstrumentor"),
-    "mcp": Entry("mcp", "McpInstrumentor"),
+    "bedrock": Entry("bedrock", "BedrockInstrumentor", watches=("botocore", "aiobotocore")),
+    "google_genai": Entry("google_genai", "GoogleGenaiInstrumentor", watches=("google.genai",)),
+    "langchain": Entry("langchain", "LangChainInstrumentor", watches=("langchain_core", "langgraph")),
+    "mcp": Entry("mcp", "McpInstrumentor", watches=("mcp", "fastmcp")),
     "ollama": Entry("ollama", "OllamaInstrumentor"),
     "openai": Entry("openai", "OpenAIInstrumentor"),
-    "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True),
+    "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True, watches=()),
 }
 """Every instrumentor there is, by the name that `agent_trace_otel.instrument` takes.
 

@@ -293,6 +293,15 @@ def test_every_instrumentor_is_what_the_table_says(name: str) -> None:
     assert found.targets
 
 
+@pytest.mark.parametrize("name", INSTRUMENTORS)
+def test_every_target_lies_in_a_module_that_is_watched(name: str) -> None:
+    modules = INSTRUMENTORS[name].modules
+    targets = {target.module for target in load(name).targets}
+    beyond = {module for module in targets if not f"{module}.".startswith(tuple(f"{above}." for above in modules))}
+    assert not modules or beyond == set(), "`agent-trace run` would not see it imported: name it in `watches`"
+    assert modules or all(module.split(".")[0] in sys.stdlib_module_names for module in targets)
+
+
 PROGRAM = """
 import sys
 import wrapt
