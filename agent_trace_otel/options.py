@@ -147,18 +147,17 @@ def config_values(values: argparse.Namespace) -> dict[tuple[str, ...], str | boo
     Raises:
         UsageError: a header is not of the form "Name: value".
     """
-    given: dict[tuple[str, ...], str | bool | Mapping[str, str] | None] = {
+    found: dict[tuple[str, ...], str | bool | Mapping[str, str] | None] = {
         ("redact",): values.redact,
         ("service_name",): values.service_name,
         ("otlp", "to"): values.to,
         ("otlp", "endpoint"): values.endpoint,
         ("otlp", "headers"): headers(values.header) or None,
     }
-    found = {key: value for key, value in given.items() if value is not None}
-    if values.to is not None:
-        found = {("otlp", "endpoint"): None, ("otlp", "headers"): None, **found}
-    elif values.endpoint is not None:
-        found = {("otlp", "to"): None, **found}
+    for key in [key for key, value in found.items() if value is None]:
+        del found[key]
+    for name in ("endpoint", "headers") if values.to else ("to",) if values.endpoint else ():
+        found.setdefault(("otlp", name), None)
     return found
 
 

@@ -41,6 +41,7 @@ def import_transcripts(arguments: argparse.Namespace) -> int:
 
     from agent_trace_otel import options
     from agent_trace_otel.capture.importing import command as importing
+    from agent_trace_otel.commands import targets
     from agent_trace_otel.delivery import otlp
     from agent_trace_otel.errors import UsageError
     from agent_trace_otel.replay.progress import Progress
@@ -49,10 +50,9 @@ def import_transcripts(arguments: argparse.Namespace) -> int:
     if bool(arguments.paths) == arguments.discover:
         msg = "import wants the paths of transcripts, or --discover for all that Claude Code keeps"
         raise UsageError(msg)
-    if arguments.endpoint is None:
-        options.refuse(arguments, ("header",), "needs --endpoint")
-    url = otlp.traces_url(arguments.endpoint) if arguments.endpoint is not None else ""
-    headers = options.headers(arguments.header)
+    target = targets.target_of(arguments) if targets.is_named(arguments) else None
+    if target is None:
+        options.refuse(arguments, ("header",), "needs --endpoint or --to")
     found, problems = importing.find([Path(path) for path in arguments.paths], options.since(arguments))
     for problem in problems:
         say(problem)
@@ -76,10 +76,10 @@ def import_transcripts(arguments: argparse.Namespace) -> int:
         say(f"sessions {'would go' if arguments.dry_run else 'go'} to {store}")
     write(one_line(importing.shown(added, is_dry=arguments.dry_run), None) + "\n" for added in imported)
     is_sent = True
-    for added in imported if url and not arguments.dry_run else ():
-        if added.spans:
-            report = otlp.send_file(added.spans_path, url, headers)
-            say(f"to {otlp.shown_url(url)}: {report}")
+    for added in imported if target is not None and not arguments.dry_run else ():
+        if target is not None and added.spans:
+            report = otlp.send_file(added.spans_path, target)
+            say(f"to {otlp.shown_url(target.url)}: {report}")
             is_sent &= report.ok
     return 0 if is_sent and (imported or not (found or problems)) else 1
 
@@ -131,7 +131,11 @@ def setup(arguments: argparse.Namespace) -> int:
     from agent_trace_otel.errors import UsageError
 
     values = options.config_values(arguments)
-    if arguments.endpoint is not None:
+    if arguments.to is not None:
+        from agent_trace_otel.commands import targets
+
+        values[("otlp", "keys")] = targets.keys_of(arguments) or None
+    elif arguments.endpoint is not None:
         from agent_trace_otel.delivery.otlp import traces_url
 
         traces_url(arguments.endpoint)

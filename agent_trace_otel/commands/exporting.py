@@ -20,7 +20,7 @@ def export(arguments: argparse.Namespace) -> int:
     session = session_of(arguments)
     if arguments.format == "otlp":
         return _export_otlp(session, arguments)
-    options.refuse(arguments, ("endpoint", "header", "service_name"), "needs --format otlp")
+    options.refuse(arguments, ("endpoint", "to", "header", "service_name"), "needs --format otlp")
     if arguments.format == "html":
         return _export_html(session, arguments)
     if arguments.format == "perfetto":
@@ -65,6 +65,7 @@ def _export_perfetto(session: Session, arguments: argparse.Namespace) -> int:
 
 def _export_otlp(session: Session, arguments: argparse.Namespace) -> int:
     from agent_trace_otel import options
+    from agent_trace_otel.commands import targets
     from agent_trace_otel.delivery import otlp
     from agent_trace_otel.errors import StoreError
     from agent_trace_otel.replay.terminal import one_line
@@ -73,17 +74,17 @@ def _export_otlp(session: Session, arguments: argparse.Namespace) -> int:
     if not os.path.exists(session.spans_path):
         msg = f"no spans.jsonl in {session.folder}: no span has ended there; what had begun is in events.ndjson alone"
         raise StoreError(msg)
-    if arguments.endpoint is None:
+    if not targets.is_named(arguments):
         import json
 
-        options.refuse(arguments, ("header",), "needs --endpoint")
+        options.refuse(arguments, ("header",), "needs --endpoint or --to")
         request = otlp.collect_request(session.spans_path, service_name)
         write(json.dumps(request, separators=(",", ":")) + "\n", arguments.output)
         return 0
-    options.refuse(arguments, ("output",), "can't be used with --endpoint")
-    url = otlp.traces_url(arguments.endpoint)
-    say(f"sending {session.session_id} to {otlp.shown_url(url)}")
-    report = otlp.send_file(session.spans_path, url, options.headers(arguments.header), service_name=service_name)
+    options.refuse(arguments, ("output",), "can't be used with --endpoint or --to")
+    target = targets.target_of(arguments)
+    say(f"sending {session.session_id} to {otlp.shown_url(target.url)}")
+    report = otlp.send_file(session.spans_path, target, service_name=service_name)
     if not report.ok:
         say(str(report))
         return 1

@@ -8,8 +8,14 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from agent_trace_otel.delivery.target import Target
+
+
+def is_named(arguments: argparse.Namespace) -> bool:
+    """Tell whether a command line names a back end."""
+    return arguments.endpoint is not None or arguments.to is not None
 
 
 def target_of(arguments: argparse.Namespace) -> Target:
@@ -36,3 +42,19 @@ def target_of(arguments: argparse.Namespace) -> Target:
         )
         raise UsageError(msg)
     return target
+
+
+def keys_of(arguments: argparse.Namespace) -> Mapping[str, str]:
+    """Return the variables that the back end which --to names takes from the environment: its keys, region and URL.
+
+    Raises:
+        UsageError: one is missing, or there is no such back end.
+    """
+    import os
+
+    from agent_trace_otel import config
+    from agent_trace_otel.delivery import vendors
+
+    given = {**config.load(complain=lambda _: None).keys, **{name: text for name, text in os.environ.items() if text}}
+    vendors.resolve(arguments.to, given, endpoint=arguments.endpoint)
+    return vendors.taken_from(arguments.to, given)

@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from agent_trace_otel.delivery import vendors
-from agent_trace_otel.delivery.target import MAX_BODY_BYTES, Target
 from agent_trace_otel.errors import UsageError
 from agent_trace_otel.semconv import SERVICE_NAME
 from agent_trace_otel.store.spans_file import SpansReader, parse_line
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
     from agent_trace_otel.delivery.post import Connection
     from agent_trace_otel.delivery.protobuf import Item
+    from agent_trace_otel.delivery.target import Target
 
 MAX_SPANS: Final = 512  # the SDK's own batch size
 PATIENCE: Final = 10.0
@@ -132,11 +131,10 @@ class SendReport:
 
 def send_file(  # noqa: PLR0913 - limits with a default each
     path: str | os.PathLike[str],
-    url: str,
-    headers: Mapping[str, str] | None = None,
+    target: Target,
     *,
     service_name: str | None = None,
-    max_bytes: int = MAX_BODY_BYTES,
+    max_bytes: int | None = None,
     max_spans: int = MAX_SPANS,
     timeout: float | None = None,
     patience: float = PATIENCE,
@@ -149,10 +147,10 @@ def send_file(  # noqa: PLR0913 - limits with a default each
 
     Args:
         path: the file.
-        url: the final URL, see `traces_url`.
-        headers: sent with every request, such as an API key.
+        target: the back end.
         service_name: replaces the resource attribute `service.name` of every span.
-        max_bytes: largest request body, before any compression; a span that is larger alone is sent alone.
+        max_bytes: largest request body, before any compression, by default the target's; a span that is larger alone
+            is sent alone.
         max_spans: most spans in one request.
         timeout: seconds to connect, and seconds between two bytes of an answer.
         patience: seconds that one batch may wait for its turn after a retryable answer.
@@ -166,10 +164,11 @@ def send_file(  # noqa: PLR0913 - limits with a default each
     def items_of(line: bytes) -> list[Item]:
         return protobuf.items_of_request(_renamed(parse_line(line), service_name))
 
-    report = SendReport(shown_url(url))
+    report = SendReport(shown_url(target.url))
     reader = SpansReader(path)
+    max_bytes = target.max_body_bytes if max_bytes is None else max_bytes
     goes_on = True
-    with closing(Connection(Target(url, headers or {}), timeout=timeout)) as connection:
+    with closing(Connection(target, timeout=timeout)) as connection:
         for batch in protobuf.batches(reader.each(items_of), max_bytes=max_bytes, max_spans=max_spans):
             if goes_on:
                 goes_on = _send(connection, batch, report, patience)

@@ -112,6 +112,19 @@ def resolve(name: str, environ: Mapping[str, str], *, endpoint: str | None = Non
     return _target(vendor, url, headers, values.used_keys())
 
 
+def taken_from(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that `resolve` would take from the environment, for a process that has another one.
+
+    Raises:
+        UsageError: no such vendor.
+    """
+    wanted, _, region = name.strip().partition(":")
+    vendor = named(wanted)
+    names = [known for variable in vendor.variables for known in (variable.name, *variable.also)]
+    names += [*vendor.base_from, *(() if region else vendor.region_from)]
+    return {known: environ[known].strip() for known in names if environ.get(known, "").strip()}
+
+
 def at(url: str, headers: Mapping[str, str] | None = None) -> Target:
     """Return the target that a final URL is: with its vendor's limits if the host is a vendor's."""
     host = urlsplit(url).hostname or ""

@@ -13,6 +13,7 @@ from scripted_backend import make_span
 
 from agent_trace_otel.delivery.live import live_processor
 from agent_trace_otel.delivery.otlp import send_file, traces_url
+from agent_trace_otel.delivery.target import Target
 from agent_trace_otel.store.spans_file import encode_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def kept(tmp_path: Path) -> Path:
 
 
 def test_a_file_sent_arrives_span_for_span(kept: Path) -> None:
-    found = received_by_oteltap(lambda base: send_file(kept, traces_url(base)), len(SPANS))
+    found = received_by_oteltap(lambda base: send_file(kept, Target(traces_url(base))), len(SPANS))
     assert sorted(found, key=str) == sorted(spans_in(kept), key=str)
 
 

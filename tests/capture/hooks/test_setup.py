@@ -286,3 +286,42 @@ def test_remove_sends_the_recorder_away(user: User) -> None:
     assert "the recorder finishes what it has and leaves\n" in done.stdout
     wait_for(lambda: not Path(f"/proc/{status['pid']}").exists(), "the recorder is gone")
     assert list((user.hooks.state / state.SPOOL).iterdir()) == []
+
+
+KEY = "hcaik_pl4nted0123456789abcdef"
+
+
+def test_a_back_end_by_its_name_goes_into_the_config_file_with_its_key(user: User) -> None:
+    config = user.home / ".config" / "agent-trace" / "config.toml"
+    shown = user.setup("--to", "honeycomb:eu", HONEYCOMB_API_KEY=KEY)
+    assert f"with --write {config} gets otlp.to, otlp.keys\n" in shown.stderr
+    assert "HONEYCOMB_API_KEY would be kept in" in shown.stderr
+    assert (shown.returncode, config.exists()) == (0, False)
+    done = user.setup("--write", "--to", "honeycomb:eu", HONEYCOMB_API_KEY=KEY, DD_API_KEY="other")
+    assert f"set otlp.to, otlp.keys in {config}\n" in done.stdout
+    assert "hooks don't get your environment, so HONEYCOMB_API_KEY is kept in" in done.stderr
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert config.read_text() == f'[otlp]\nto = "honeycomb:eu"\nkeys = {{ "HONEYCOMB_API_KEY" = "{KEY}" }}\n'
+    assert [path for path in user.project.rglob("*") if path.is_file() and KEY in path.read_text()] == []
+    assert KEY not in shown.stdout + shown.stderr + done.stdout + done.stderr
+    again = user.setup("--write", "--to", "honeycomb")
+    assert (again.returncode, 'to = "honeycomb"\n' in config.read_text(), KEY in config.read_text()) == (0, True, True)
+
+
+def test_a_back_end_and_an_endpoint_replace_each_other(user: User) -> None:
+    config = user.home / ".config" / "agent-trace" / "config.toml"
+    user.setup("--write", "--endpoint", "http://localhost:4318", "--header", "x: y")
+    user.setup("--write", "--to", "phoenix")
+    assert config.read_text() == '[otlp]\nto = "phoenix"\n'
+    user.setup("--write", "--endpoint", "http://localhost:4318")
+    assert config.read_text() == '[otlp]\nendpoint = "http://localhost:4318"\n'
+    user.setup("--write", "--to", "phoenix", "--endpoint", "http://localhost:6007")
+    assert config.read_text() == '[otlp]\nendpoint = "http://localhost:6007"\nto = "phoenix"\n'
+
+
+def test_a_back_end_without_its_key_is_refused_before_anything_is_written(user: User) -> None:
+    done = user.setup("--write", "--to", "datadog")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "DD_API_KEY is not set: Datadog wants an API key there" in done.stderr
+    assert (user.files, (user.home / ".config").exists()) == ([], False)
+    assert "no back end 'datadig': did you mean datadog?" in user.setup("--to", "datadig").stderr

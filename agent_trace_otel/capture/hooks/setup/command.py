@@ -19,6 +19,8 @@ from agent_trace_otel.capture.hooks.setup import installation, replacing, settin
 from agent_trace_otel.capture.hooks.setup.agents import Agent, Scope
 from agent_trace_otel.errors import SettingsError, UsageError
 
+_KEYS = ("otlp", "keys")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -28,8 +30,10 @@ class Request:
     scope: Scope
     portable: bool = False
     """The command that is on everybody's PATH, in a user's own settings too."""
-    values: Mapping[tuple[str, ...], toml_text.Value] = field(default_factory=dict[tuple[str, ...], toml_text.Value])
-    """(key,) or (table, key) of the config file -> its new value."""
+    values: Mapping[tuple[str, ...], toml_text.Value | None] = field(
+        default_factory=dict[tuple[str, ...], "toml_text.Value | None"]
+    )
+    """(key,) or (table, key) of the config file -> its new value; None takes it out."""
     project: Path = field(default_factory=Path.cwd)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
@@ -85,7 +89,7 @@ def write(request: Request) -> list[str]:
     if configured is not None:
         file = config.config_file(request.environ)
         replacing.replace(file, configured, mode=0o600, folder_mode=0o700)
-        done.append(f"set {', '.join(map('.'.join, request.values))} in {file}")
+        done.append(f"set {_named(request)} in {file}")
     if wanted == text:
         return [*done, f"{path} has the hooks already"]
     replacing.replace(path, wanted, backup=True)
@@ -112,11 +116,17 @@ def notes(request: Request, *, writes: bool) -> Iterator[str]:
     if not writes:
         yield f"nothing is written; with --write this is merged into {request.path}"
         if request.values:
-            yield f"with --write {config.config_file(request.environ)} gets {', '.join(map('.'.join, request.values))}"
+            yield f"with --write {config.config_file(request.environ)} gets {_named(request)}"
+    keys = request.values.get(_KEYS)
+    if isinstance(keys, Mapping):
+        yield (
+            f"hooks don't get your environment, so {' and '.join(keys)} {'is' if writes else 'would be'} kept in "
+            f"{config.config_file(request.environ)}, which nobody else can read"
+        )
     yield from request.agent.notes
     if request.is_portable and shutil.which("agent-trace", path=request.environ.get("PATH")) is None:
         yield "agent-trace is not on the PATH: where it is missing, these hooks record nothing"
-    if ("otlp", "endpoint") in request.values and ("otlp", "headers") not in request.values:
+    if request.values.get(("otlp", "endpoint")) and ("otlp", "headers") not in request.values:
         headers = config.load(request.environ, complain=lambda _: None).headers
         if headers:
             yield f"the headers set before are sent to it too ({', '.join(headers)}); --header replaces them"
@@ -129,6 +139,11 @@ def notes(request: Request, *, writes: bool) -> Iterator[str]:
             yield f"{path} has hooks of agent-strace too, which record everything a second time: {theirs[0]}"
         if path != request.path and settings.holds_ours(text):
             yield f"{path} has our hooks too: unless the commands are the same both run at each event, and tell it once"
+
+
+def _named(request: Request) -> str:
+    """Return the keys of the config file that get a value."""
+    return ", ".join(".".join(key) for key, value in request.values.items() if value is not None)
 
 
 def _command(request: Request) -> Callable[[str], str]:

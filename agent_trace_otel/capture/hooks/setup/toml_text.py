@@ -26,12 +26,12 @@ _ANY_TABLE = re.compile(r"\s*\[.*\]\s*(?:#.*)?$")
 _VALUE = r"""\s*=\s*(?:"(?:[^"\\]|\\.)*"|'[^']*'|\{.*\}|[^\s#"'{\[]+)"""
 
 
-def with_values(text: str, values: Mapping[tuple[str, ...], Value]) -> str:
+def with_values(text: str, values: Mapping[tuple[str, ...], Value | None]) -> str:
     """Return TOML text in which every value stands under its key, in place of the one there.
 
     Args:
         text: a TOML document.
-        values: (key,) or (table, key) -> what it shall be; a mapping becomes an inline table.
+        values: (key,) or (table, key) -> what it shall be; a mapping becomes an inline table, None takes it out.
 
     Raises:
         SettingsError: the text is no TOML, or says it in a way that can't be changed here (a table in dotted keys).
@@ -41,10 +41,15 @@ def with_values(text: str, values: Mapping[tuple[str, ...], Value]) -> str:
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     for (*table, key), value in values.items():
+        if value is None and not _holds(wanted, table, key):
+            continue
         _put(wanted, table, key, value)
-        if isinstance(value, Mapping):
+        if value is None or isinstance(value, Mapping):
             _remove_table(lines, ".".join((*table, key)))
-        _set(lines, ".".join(table), key, _rendered(value))
+        if value is None:
+            _remove(lines, ".".join(table), key)
+        else:
+            _set(lines, ".".join(table), key, _rendered(value))
     changed = "".join(lines)
     try:
         is_as_wanted = _read(changed) == wanted
@@ -64,14 +69,26 @@ def _read(text: str) -> dict[str, Any]:
         raise SettingsError(msg) from error
 
 
-def _put(document: dict[str, Any], table: list[str], key: str, value: Value) -> None:
+def _holds(document: dict[str, Any], table: list[str], key: str) -> bool:
+    for name in table:
+        inner: Any = document.get(name, {})
+        if not isinstance(inner, dict):
+            return False
+        document = cast("dict[str, Any]", inner)
+    return key in document
+
+
+def _put(document: dict[str, Any], table: list[str], key: str, value: Value | None) -> None:
     for name in table:
         inner: Any = document.setdefault(name, {})
         if not isinstance(inner, dict):
             msg = f"{name} is no table"
             raise SettingsError(msg)
         document = cast("dict[str, Any]", inner)
-    document[key] = dict(value) if isinstance(value, Mapping) else value
+    if value is None:
+        del document[key]
+    else:
+        document[key] = dict(value) if isinstance(value, Mapping) else value
 
 
 def _set(lines: list[str], table: str, key: str, value: str) -> None:
@@ -79,7 +96,7 @@ def _set(lines: list[str], table: str, key: str, value: str) -> None:
     if start < 0:
         lines += ["\n"] * bool(lines and lines[-1].strip()) + [f"[{table}]\n"]
         start = end = len(lines)
-    pattern = re.compile(rf"""(\s*["']?{re.escape(key)}["']?){_VALUE}""")
+    pattern = _assignment(key)
     last = start
     for at in range(start, end):
         found = pattern.match(lines[at])
@@ -91,6 +108,17 @@ def _set(lines: list[str], table: str, key: str, value: str) -> None:
     lines.insert(last, f"{key} = {value}\n")
     if not table and last == 0 and len(lines) > 1 and lines[1].strip():
         lines.insert(1, "\n")
+
+
+def _remove(lines: list[str], table: str, key: str) -> None:
+    start, end = _body(lines, table)
+    at = next((at for at in range(max(start, 0), end) if _assignment(key).match(lines[at])), -1)
+    if at >= 0:
+        del lines[at]
+
+
+def _assignment(key: str) -> re.Pattern[str]:
+    return re.compile(rf"""(\s*["']?{re.escape(key)}["']?){_VALUE}""")
 
 
 def _remove_table(lines: list[str], table: str) -> None:
