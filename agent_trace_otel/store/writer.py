@@ -15,7 +15,8 @@ from agent_trace_otel import guard
 from agent_trace_otel.errors import StoreError
 from agent_trace_otel.store.events import SessionMeta, event_line
 from agent_trace_otel.store.folder import EVENTS, SessionFolder
-from agent_trace_otel.store.tally import Tally, tally
+from agent_trace_otel.store.repeated import Repeated
+from agent_trace_otel.store.tally import Tally, less, tally
 from agent_trace_otel.store.written import Written, written_in
 
 _META_INTERVAL_NS = 1_000_000_000
@@ -56,6 +57,7 @@ class SessionWriter:
         "_lock",
         "_meta",
         "_next_meta_ns",
+        "_repeated",
         "_written",
         "begun",
         "lost",
@@ -71,6 +73,7 @@ class SessionWriter:
         self._folder = SessionFolder(trace_dir, session_id)
         self._meta = SessionMeta(session_id)
         self._counted = Tally()
+        self._repeated = Repeated()
         self._next_meta_ns = 0
         self._has_root = False
         self._ended = False
@@ -162,6 +165,10 @@ class SessionWriter:
         self.write_meta(time_ns, wait=_LAST_META_WAIT)
         self._folder.close()
 
+    def close(self) -> None:
+        """Give the descriptors back; a later write opens the files again."""
+        self._folder.close()
+
     def write_meta(self, now_ns: int, *, wait: float = 0.0) -> None:
         """Bring meta.json up to date with what all processes have written to the timeline.
 
@@ -185,7 +192,7 @@ class SessionWriter:
     def _replace_meta(self, now_ns: int, wait: float) -> None:
         if self._folder.reopen_if_gone():
             guard.report("go on writing a session folder that was removed", StoreError(str(self._folder.path)))
-            self._counted, self._next_meta_ns = Tally(), 0
+            self._counted, self._repeated, self._next_meta_ns = Tally(), Repeated(), 0
             return  # the next event makes it anew
         with self._folder.locked(wait) as is_held:
             if is_held or wait:
@@ -224,7 +231,7 @@ class SessionWriter:
     def _count(self) -> Tally:
         """Add what the timeline has grown by, in this process or another, to what was counted before."""
         counted = self._counted
-        new = tally(self._folder.path / EVENTS, counted.offset)
+        new = tally(self._folder.path / EVENTS, counted.offset, self._repeated)
         self._counted = Tally(
             tool_calls=counted.tool_calls + new.tool_calls,
             llm_requests=counted.llm_requests + new.llm_requests,
@@ -232,7 +239,7 @@ class SessionWriter:
             total_tokens=counted.total_tokens + new.total_tokens,
             offset=new.offset,
         )
-        return self._counted
+        return less(self._counted, self._repeated)
 
     def _missed(self, error: Exception) -> None:
         self.lost += 1

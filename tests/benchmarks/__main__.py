@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
 
 import bench_redact
+import collecting
 import decorated_calls
 import hooks
 import mcp_http
@@ -32,6 +33,7 @@ MEASURES: dict[str, Measure] = {
     "hook-first": hooks.without_recorder,
     "mcp_http": mcp_http.round_trips,
     "mcp_http_body": mcp_http.long_body,
+    "collect": collecting.collecting,
     "redact": bench_redact.redacting,
     "import": startup.importing,
     "install": startup.installing,

@@ -1,0 +1,71 @@
+"""A trace's folder -> the folder of the conversation that the trace turns out to be part of.
+
+Called by `sessions`: the spans of a trace end, and so arrive, before the span of the agent around them, which alone may
+name the conversation. Until then the trace is a session by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from json.encoder import encode_basestring_ascii
+from pathlib import Path
+from typing import Any, Final
+
+from agent_trace_otel.store.folder import EVENTS, SPANS, SessionFolder
+from agent_trace_otel.store.written import objects_in, written_in
+
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_LEDGERS: Final = ("delivered-*.log", "failed-*.log")
+
+
+def join(source: Path, target: SessionFolder) -> None:
+    """Move what a folder holds to another session's and remove it; begun anew after a kill, nothing doubles.
+
+    Raises:
+        OSError, StoreError: it can't be moved; the source is still there.
+    """
+    before = written_in(target.path)
+    target.make()
+    for event in _events(source, target.path, is_new=not before.events):
+        if str(event.get("event_id")) not in before.events:
+            target.append_event(_encode(event).encode("ascii") + b"\n")
+    for line in _span_lines(source, target.path.name):
+        if _span_id(line) not in before.spans:
+            target.append_span(line)
+    _append_ledgers(source, target.path)
+    shutil.rmtree(source)
+
+
+def _events(source: Path, target: Path, *, is_new: bool) -> Iterator[dict[str, Any]]:
+    """Yield the events with the new session's id; a session that has begun already does not begin again."""
+    for event in objects_in(source / EVENTS):
+        if is_new or event.get("event_type") != "session_start":
+            yield {**event, "session_id": target.name}
+
+
+def _span_lines(source: Path, session_id: str) -> Iterator[bytes]:
+    """Yield the lines of spans; where nobody but us named a session, it is the new one."""
+    key = b'{"key":"session.id","value":{"stringValue":'
+    old = key + encode_basestring_ascii(source.name).encode("ascii")
+    new = key + encode_basestring_ascii(session_id).encode("ascii")
+    try:
+        with (source / SPANS).open("rb") as lines:
+            for line in lines:
+                if line.endswith(b"\n"):
+                    yield line.replace(old, new)
+    except FileNotFoundError:
+        return
+
+
+def _span_id(line: bytes) -> str:
+    start = line.find(b'"spanId":"') + len(b'"spanId":"')
+    return line[start : start + 16].decode("ascii", "replace")
+
+
+def _append_ledgers(source: Path, target: Path) -> None:
+    for pattern in _LEDGERS:
+        for path in source.glob(pattern):
+            with (target / path.name).open("ab") as ledger:
+                ledger.write(path.read_bytes())
