@@ -34,8 +34,8 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agent-trace-e2e"
 
 
-def programs_of(requirement: str) -> Path:
-    """Return the ``bin`` folder of an environment that holds the package, installing it on first use.
+def programs_of(requirement: str, *more: str) -> Path:
+    """Return the ``bin`` folder of an environment that holds the package, installing it, and ``more``, on first use.
 
     Raises:
         UnavailableError: PyPI can't be reached, or has no such package for this interpreter.
@@ -44,7 +44,7 @@ def programs_of(requirement: str) -> Path:
     folder = cache_dir() / f"{requirement.replace('==', '-')}-{interpreter}"
     ready = folder / "installed"  # written last: an interrupted installation starts anew
     if not ready.exists():
-        install(folder, requirement)
+        install(folder, requirement, *more)
         ready.touch()
     return folder / "bin"
 

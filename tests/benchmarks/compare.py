@@ -33,10 +33,10 @@ REQUIREMENTS: Mapping[str, str] = {
     "agent-trace-otel": "",
     "agent-strace 0.4.0": "agent-strace==0.4.0",
     "agent-strace": "agent-strace",
-    "traceloop-sdk": "traceloop-sdk",
+    "traceloop-sdk": "traceloop-sdk httpx",  # which it imports and does not require
     "logfire": "logfire",
     "openinference-instrumentation": "openinference-instrumentation",
-    "mlflow-tracing": "mlflow-tracing",
+    "mlflow-tracing": "mlflow-tracing opentelemetry-exporter-otlp-proto-http",  # by which it is told where to send
 }
 """What is installed for each, this checkout for ours; versions that are not fixed are the newest when installed."""
 _TURNS = 5
@@ -72,7 +72,7 @@ class Peer:
         self.own_name = name.partition(" 0.")[0]
         requirement = REQUIREMENTS[name]
         if requirement:
-            self.python = packages.programs_of(requirement) / "python"
+            self.python = packages.programs_of(*requirement.split()) / "python"
         else:
             self.python = (
                 packages.install(packages.cache_dir() / "compared-checkout", str(packages.REPOSITORY)) / "python"

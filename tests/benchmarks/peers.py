@@ -12,6 +12,7 @@ import itertools
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -82,9 +83,10 @@ def _agent_strace(_: Callable[[str], object] | None) -> tuple[Decorator, Callabl
 def _traceloop(sink: Callable[[str], object] | None) -> tuple[Decorator, Callable[[], object]]:
     from traceloop.sdk import Traceloop
     from traceloop.sdk.decorators import tool
+    from traceloop.sdk.tracing.tracing import TracerWrapper
 
     Traceloop.init(app_name="bench", exporter=_exporter(sink), telemetry_enabled=False)
-    return tool(name="search"), lambda: None
+    return tool(name="search"), TracerWrapper().flush
 
 
 def _logfire(sink: Callable[[str], object] | None) -> tuple[Decorator, Callable[[], object]]:
@@ -105,11 +107,37 @@ def _openinference(sink: Callable[[str], object] | None) -> tuple[Decorator, Cal
     return provider.get_tracer("bench").tool, provider.force_flush
 
 
-def _mlflow(_: Callable[[str], object] | None) -> tuple[Decorator, Callable[[], object]]:
+def _mlflow(sink: Callable[[str], object] | None) -> tuple[Decorator, Callable[[], object]]:
+    """It takes no exporter, so it sends to a server of this process."""
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if sink is not None:
+                sink(body.decode("utf-8", "replace"))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}/v1/traces"
+    os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "200"
+    os.environ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"
     import mlflow
 
-    mlflow.set_tracking_uri(f"file://{os.getcwd()}/mlruns")  # noqa: PTH109 - as it stands in a URI
-    return mlflow.trace, mlflow.flush_trace_async_logging
+    mlflow.set_tracking_uri(f"http://127.0.0.1:{server.server_port}")
+
+    def flush() -> None:
+        mlflow.flush_trace_async_logging()
+        if sink is not None:  # it offers no way to wait for what goes out by OTLP
+            time.sleep(2)
+
+    return mlflow.trace, flush
 
 
 PEERS: dict[str, Callable[[Callable[[str], object] | None], tuple[Decorator, Callable[[], object]]]] = {
