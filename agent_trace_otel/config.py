@@ -98,20 +98,35 @@ def load(
     """
     env, tell = os.environ if environ is None else environ, complain or _raise
     given = {name: value for name, value in arguments.items() if value is not None}
-    values: dict[str, Any] = {}
-    for level in (_from_file(config_file(env), tell), _from_environment(env, tell), given):
-        # who names another back end doesn't mean the key of the one before to be sent there
-        for name in _REPLACED_BY.get(next((name for name in ("to", "endpoint") if name in level), ""), ()):
-            values.pop(name, None)
-        values.update(level)
+    values = _merged(_from_file(config_file(env), tell), _from_environment(env, tell), given)
     values["has_trace_dir"] = "trace_dir" in values
     values["trace_dir"] = absolute(Path(values.get("trace_dir", DEFAULT_TRACE_DIR)))
     return Settings(**values)
 
 
+def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return where each field of `Settings` that is no default comes from: a variable's name, or the config file."""
+    env = os.environ if environ is None else environ
+    path = config_file(env)
+    in_file = {name: str(path) for name, value in _from_file(path, lambda _: None).items() if value != {}}
+    in_environment = {name: _variable_of(name, env) for name in _from_environment(env, lambda _: None)}
+    return _merged(in_file, {name: variable for name, variable in in_environment.items() if variable})
+
+
 def of_program(**arguments: Any) -> Settings:
     """Return the settings in force in a traced program: a bad variable is reported, and is no reason to stop it."""
     return load(complain=lambda error: guard.report("use a setting", error), **arguments)
+
+
+def _merged(*levels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what counts of several levels, the last of which is the highest."""
+    values: dict[str, Any] = {}
+    for level in levels:
+        # who names another back end doesn't mean the key of the one before to be sent there
+        for name in _REPLACED_BY.get(next((name for name in ("to", "endpoint") if name in level), ""), ()):
+            values.pop(name, None)
+        values.update(level)
+    return values
 
 
 def absolute(path: Path) -> Path:
@@ -269,3 +284,16 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "AGENT_TRACE_EXIT_TIMEOUT": ("exit_timeout", _number),
 }
 """Variable -> field, and how its text is read; a reader raises ValueError with what it expects."""
+
+_STANDARD_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "capture_content": ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",),
+    "otel_endpoint": ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    "protocol": ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+    "sending": ("OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"),
+}
+
+
+def _variable_of(name: str, env: Mapping[str, str]) -> str:
+    """Return the variable that a field was read from, empty if it is there by default."""
+    ours = [variable for variable, (field_name, _) in _VARIABLES.items() if field_name == name]
+    return next((variable for variable in (*ours, *_STANDARD_VARIABLES.get(name, ())) if env.get(variable)), "")

@@ -237,3 +237,19 @@ def test_keys_that_are_no_text_are_named(home: dict[str, str]) -> None:
     assert dict(config.load(home, complain=lambda error: told.append(str(error))).keys) == {}
     assert ["otlp.keys holds something else than text" in line for line in told] == [True]
     assert "12345" not in str(told)
+
+
+def test_where_a_setting_comes_from_is_known(home: dict[str, str]) -> None:
+    assert config.sources(home) == {}
+    write_config(home, 'redact = false\nservice_name = "mine"\n[otlp]\nendpoint = "http://a"\nheaders = { a = "b" }\n')
+    path = str(config.config_file(home))
+    given = {"AGENT_TRACE_SERVICE_NAME": "other", "AGENT_TRACE_TO": "datadog", "OTEL_TRACES_EXPORTER": "none"}
+    assert config.sources({**home, **given}) == {
+        "redact": path,
+        "service_name": "AGENT_TRACE_SERVICE_NAME",
+        "to": "AGENT_TRACE_TO",
+        "sending": "OTEL_TRACES_EXPORTER",
+    }
+    standard = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "AGENT_TRACE_REDACT": "perhaps"}
+    assert config.sources({**home, **standard})["otel_endpoint"] == "OTEL_EXPORTER_OTLP_ENDPOINT"
+    assert config.sources({**home, **standard})["redact"] == path
