@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import SpanKind
 
-from agent_trace_otel import semconv
+from agent_trace_otel import dialects, semconv
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from agent_trace_otel.folding import ModelCall
     from agent_trace_otel.identity import Session
     from agent_trace_otel.plain_tools import PlainCall
     from agent_trace_otel.span_copy import Cleaner
     from agent_trace_otel.store.span_events import Kind
     from agent_trace_otel.store.writer import SessionWriter
 
-SCOPE_NAME = "agent_trace_otel"
+SCOPE_NAME = dialects.OURS
 """Instrumentation scope of the spans that `spans` makes."""
 
 
@@ -27,12 +28,16 @@ class OpenSpan:
     """One open span; every field is set when it begins, and a class with slots is the cheapest to fill."""
 
     __slots__ = (
+        "above",
         "agent",
+        "call",
+        "calls",
         "clean",
         "cleaner",
         "in_model",
         "in_tool",
         "inherited",
+        "is_foreign",
         "kind",
         "muted",
         "opened",
@@ -47,12 +52,20 @@ class OpenSpan:
         "writer",
     )
 
+    above: OpenSpan | None
+    """The open span that it began in."""
+    call: ModelCall | None
+    """What it was, once it has ended, if it was a model call."""
+    calls: list[ModelCall] | None
+    """The model calls that have ended in it."""
     agent: str
     """Name of the sub-agent it belongs to, empty for the main one."""
     raw: Mapping[str, Any]
     clean: Mapping[str, Any]
     """What its opening event tells, as it came and without secrets."""
     cleaner: Cleaner
+    is_foreign: bool
+    """Another instrumentation made it: what it says has to be read (`dialects`)."""
     kind: Kind
     in_model: bool
     in_tool: bool

@@ -109,8 +109,9 @@ class PlainToolCalls:
         state.session, state.writer, state.cleaner, state.kind = session, writer, cleaner, "tool"
         state.raw = state.clean = {semconv.TOOL_NAME: raw[semconv.TOOL_NAME], semconv.TOOL_CALL_ARGUMENTS: arguments}
         state.agent, state.in_model, state.in_tool = parent.agent, parent.in_model, True
-        state.muted = state.opened = state.inherited = False
-        state.points = None
+        state.muted = state.opened = state.inherited = state.is_foreign = False
+        state.points = state.call = state.calls = None
+        state.above = parent
         state.trace_id, state.parent_id, state.span_id = parent.trace_id, parent.span_id, f"{ids.span_id:016x}"
         state.tail = span_events.tail(state.trace_id, state.span_id, state.parent_id, state.agent)
         opening = span_events.tool_call(tool.name, span_events.ascii_json(arguments), state.tail)

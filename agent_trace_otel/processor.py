@@ -17,7 +17,8 @@ from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
-from agent_trace_otel import config, guard, identity, recording, semconv
+from agent_trace_otel import config, foreign, guard, identity, recording, semconv
+from agent_trace_otel.folding import Folding, model_call
 from agent_trace_otel.open_span import OpenSpan, is_of_ours, is_told_by_sender
 from agent_trace_otel.plain_tools import PlainCall, PlainToolCalls
 from agent_trace_otel.redact import Redactor
@@ -69,6 +70,7 @@ class SessionSpanProcessor(SpanProcessor):
         )
         self._open: dict[int, OpenSpan] = {}
         self._plain_tools = PlainToolCalls()
+        self._folding = Folding()
         self._told_by_another: set[int] = set()
         self._sessions = sessions or SpanSessions(settings.trace_dir)
         self.follow(settings, redact=redact, delivery=delivery)
@@ -172,7 +174,10 @@ class SessionSpanProcessor(SpanProcessor):
         above = span.parent
         state = OpenSpan()
         state.session, state.plain = explicit, None
-        raw = attributes_of(span)
+        raw: Mapping[str, Any] = attributes_of(span)
+        state.is_foreign = not is_of_ours(span)
+        if state.is_foreign:
+            raw = foreign.read(span, raw).attributes
         state.kind = kind = span_events.kind_of(raw)
         if parent is not None and explicit is parent.session and explicit is not None:
             state.writer, state.cleaner = parent.writer, parent.cleaner
@@ -201,14 +206,15 @@ class SessionSpanProcessor(SpanProcessor):
         if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
             state.agent = str(state.clean.get(semconv.AGENT_NAME, ""))
         state.opened = state.inherited = False
-        state.points = None
+        state.points = state.call = state.calls = None
+        state.above = parent
         state.span_id = f"{ids.span_id:016x}"
         if parent is not None:
             state.trace_id, state.parent_id = parent.trace_id, parent.span_id
         else:
             state.trace_id = f"{ids.trace_id:032x}"
             state.parent_id = f"{above.span_id:016x}" if above is not None else ""
-        state.tail = span_events.tail(state.trace_id, state.span_id, state.parent_id, state.agent)
+        state.tail = _tail(state, raw)
         return state
 
     # -- end -----------------------------------------------------------------------------------------------------
@@ -221,27 +227,45 @@ class SessionSpanProcessor(SpanProcessor):
         if state.plain is not None and self._end_plain(state, state.plain, span, ids):
             return
         raw = attributes_of(span)
+        told: Mapping[str, Any] = raw
+        speaks: tuple[str, ...] = ()
+        if state.is_foreign:
+            reading = foreign.read(span, raw)
+            told, speaks = reading.attributes, reading.dialects
         if state.kind == "generic":
-            self._look_again(state, ids.trace_id, raw)
+            self._look_again(state, ids.trace_id, told)
         writer = state.writer
         if writer is None:
             self._sessions.keep(span, ids.trace_id)
             return
-        stamped = semconv.SESSION_ID not in raw
-        if stamped:
-            raw[semconv.SESSION_ID] = writer.session_id
+        is_begun = state.opened and not state.muted
+        values = None
+        if state.kind == "model" or (state.is_foreign and state.kind != "generic"):
+            values = self._fold(state, _read_closing(state, told), speaks)
+        if state.call is not None or state.calls is not None:
+            self._folding.pass_on(state)
+        stamps = _stamps(state, writer, raw)
+        raw.update(stamps)
         clean, encoded = state.cleaner.encoded(raw, state.raw, state.clean)
-        copy = state.cleaner.span(span, clean if stamped or clean is not raw else None)
+        copy = state.cleaner.span(span, clean if stamps or clean is not raw else None)
         if not state.opened and state.kind != "generic":
             self._write_opening(state, writer, span)
         if copy is not span and copy.events:
             self._write_points(state, writer, copy)
         is_new = writer.span(encode_line(copy, encoded, is_bare=copy is span), state.span_id)
-        self._write_closing(state, writer, copy, clean)
+        self._write_closing(state, writer, copy, clean if values is None else values, is_begun=is_begun)
         if is_new and self.delivery is not None:
-            self.delivery.on_end(copy)
+            _hand_on(self.delivery, copy, writer)
         if self._sessions.keeps:
             self._write_kept(ids.trace_id)
+
+    def _fold(self, state: OpenSpan, values: Mapping[str, Any], speaks: tuple[str, ...]) -> Mapping[str, Any]:
+        """Return what a call's closing event tells, with what other spans of the same call know."""
+        if state.kind != "model":
+            return values
+        call = model_call(state, values, speaks)
+        self._folding.end(state, call)
+        return call.values
 
     def _take(self, span: ReadableSpan, ids: SpanContext) -> OpenSpan | None:
         """Return what is remembered of a span that ends, None if somebody else tells it."""
@@ -261,13 +285,15 @@ class SessionSpanProcessor(SpanProcessor):
         finished = self._plain_tools.finish(state, call, span, ids, self._limit)
         if finished is None or state.writer is None:
             return False
+        if state.calls is not None:
+            self._folding.pass_on(state)
         end_ns, duration_ms = _duration(span)
         line, data = finished
         is_new = state.writer.span(line, state.span_id)
         event_id = span_events.closing_id(state.span_id)
         state.writer.event("tool_result", end_ns, event_id, data, parent_id=state.span_id, duration_ms=duration_ms)
         if is_new and self.delivery is not None:
-            self.delivery.on_end(span)
+            _hand_on(self.delivery, span, state.writer)
         return True
 
     def _write_kept(self, trace_id: int) -> None:
@@ -279,6 +305,7 @@ class SessionSpanProcessor(SpanProcessor):
         """Tell a span's kind by what it has learnt since its start: some instrumentations set the operation late."""
         state.kind = span_events.kind_of(raw)
         state.muted = _is_told_by(state, state.kind, raw)
+        state.tail = _tail(state, raw)
         _read_opening(state, raw)
         if state.writer is None:
             state.writer = self._sessions.find(trace_id, raw, None, _NOWHERE, is_agents=state.kind != "generic")
@@ -341,13 +368,23 @@ class SessionSpanProcessor(SpanProcessor):
 
     @guard.guarded("write the end of a call")
     def _write_closing(
-        self, state: OpenSpan, writer: SessionWriter, span: ReadableSpan, attributes: Mapping[str, Any]
+        self,
+        state: OpenSpan,
+        writer: SessionWriter,
+        span: ReadableSpan,
+        attributes: Mapping[str, Any],
+        *,
+        is_begun: bool,
     ) -> None:
-        if state.muted:
+        """Write the event that closes a span; ``is_begun`` says that it has opened, whoever tells its end."""
+        if state.muted and not is_begun:
             return
         end_ns, duration_ms = _duration(span)
-        failure = _failure(span) if span.status.status_code is StatusCode.ERROR else None
-        found = span_events.closing(state.kind, attributes, failure, duration_ms, state.tail, self._limit)
+        if state.muted and state.call is not None:
+            found: tuple[str, str] | None = span_events.repeated(attributes, state.call.told, state.tail)
+        else:
+            failure = _failure(span) if span.status.status_code is StatusCode.ERROR else None
+            found = span_events.closing(state.kind, attributes, failure, duration_ms, state.tail, self._limit)
         if found is not None:
             parent_id = "" if state.kind == "session" else state.span_id
             event_id = span_events.closing_id(state.span_id)
@@ -368,6 +405,15 @@ AgentTraceSpanProcessor = SessionSpanProcessor
 _NOWHERE = context_api.Context()
 
 
+def _hand_on(delivery: SpanProcessor, span: ReadableSpan, writer: SessionWriter) -> None:
+    """Give a span to what sends; ours learns where it is written, and so where it can be read again."""
+    take = getattr(delivery, "on_end_in", None)
+    if take is None:
+        delivery.on_end(span)
+    else:
+        take(span, writer.folder)
+
+
 def _duration(span: ReadableSpan) -> tuple[int, float]:
     """Return (end in unix nanoseconds, milliseconds since the start)."""
     end_ns = span.end_time or time.time_ns()
@@ -383,6 +429,29 @@ def _read_opening(state: OpenSpan, raw: Mapping[str, Any]) -> None:
     """Take over what the opening event of the span's kind tells."""
     state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[state.kind] if key in raw}
     state.clean = state.cleaner.attributes(state.raw)
+
+
+def _stamps(state: OpenSpan, writer: SessionWriter, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the span is written and sent with beside its own attributes."""
+    stamps: dict[str, Any] = {}
+    if semconv.SESSION_ID not in raw:
+        stamps[semconv.SESSION_ID] = writer.session_id
+    if state.call is not None and state.call.same:
+        stamps[semconv.DUPLICATES] = tuple(state.call.same)
+    return stamps
+
+
+def _read_closing(state: OpenSpan, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the closing event of the span's kind tells, clean; the span's copy is spared cleaning it again."""
+    raw = {key: told[key] for key in span_events.CLOSING_ATTRIBUTES[state.kind] if key in told}
+    clean = state.cleaner.attributes(raw)
+    state.raw, state.clean = {**state.raw, **raw}, {**state.clean, **clean}
+    return clean
+
+
+def _tail(state: OpenSpan, told: Mapping[str, Any]) -> str:
+    is_mcp = state.kind == "tool" and semconv.MCP_METHOD_NAME in told
+    return span_events.tail(state.trace_id, state.span_id, state.parent_id, state.agent, is_mcp=is_mcp)
 
 
 def _is_told_by(above: OpenSpan, kind: span_events.Kind, raw: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
-from agent_trace_otel import guard, semconv
+from agent_trace_otel import dialects, guard, semconv
 from agent_trace_otel.encodable import encodable_text, encodable_value
 from agent_trace_otel.redact import Redactor
 from agent_trace_otel.store.spans_file import encode_attribute, encode_text
@@ -33,7 +33,7 @@ CONTENT_ATTRIBUTES = frozenset(
         semconv.TEXT,
     }
 )
-"""Attributes that hold what was said; left out when content is not to be captured."""
+"""Attributes of our own that hold what was said; those of other instrumentations are known to `dialects`."""
 
 _MAX_RESOURCES = 64
 _SHORT, _MAX_KNOWN = 64, 4096
@@ -152,7 +152,7 @@ class Cleaner:
 
     def _pair(self, key: str, value: object) -> tuple[Any, str]:
         """Return what is kept of one attribute (or `_SAME`, or `_LEFT_OUT`) and its encoding."""
-        if key in CONTENT_ATTRIBUTES and not self._capture_content:
+        if not self._capture_content and dialects.is_content(key):
             return _LEFT_OUT, ""
         try:
             kept = value if self._redactor is None else self._redactor.pair(key, value)
@@ -227,9 +227,19 @@ class Cleaner:
 
     def _events(self, events: Sequence[Event]) -> tuple[Event, ...]:
         return tuple(
-            Event(self.text(event.name), self._bounded(event.attributes, event.dropped_attributes), event.timestamp)
+            Event(
+                self.text(event.name),
+                self._bounded(self._told(event.name, event.attributes), event.dropped_attributes),
+                event.timestamp,
+            )
             for event in events
         )
+
+    def _told(self, event: str, attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Leave what was said out of an event of messages, if it is not to be captured."""
+        if self._capture_content or not attributes:
+            return attributes
+        return {name: value for name, value in attributes.items() if not dialects.is_content(name, event)}
 
     def _links(self, links: Sequence[Link]) -> tuple[Link, ...]:
         return tuple(Link(link.context, self._bounded(link.attributes, link.dropped_attributes)) for link in links)

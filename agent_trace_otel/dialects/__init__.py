@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from agent_trace_otel.dialects.content import is_content
 from agent_trace_otel.dialects.given import Given
-from agent_trace_otel.dialects.reading import Reading, read
+from agent_trace_otel.dialects.reading import OURS, Reading, may_be_read, read
 
-__all__ = ["Given", "Reading", "is_content", "read"]
+__all__ = ["OURS", "Given", "Reading", "is_content", "may_be_read", "read"]

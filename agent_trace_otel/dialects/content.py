@@ -6,6 +6,8 @@ is content whatever it is called there.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from agent_trace_otel import semconv
 from agent_trace_otel.dialects.reading import DIALECTS
 from agent_trace_otel.dialects.said import MESSAGE_EVENTS
@@ -18,6 +20,7 @@ _KEPT_ENDINGS = (".role", ".finish_reason", ".type", ".tool_call_id", ".id", ".m
 _OF_MESSAGES = frozenset({"content", "message", "tool_calls", "body", "gen_ai.event.content", "event_body", "parts"})
 
 
+@lru_cache(maxsize=4096)
 def is_content(name: str, event: str = "") -> bool:
     """Tell whether an attribute holds what was said.
 

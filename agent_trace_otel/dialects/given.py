@@ -74,7 +74,7 @@ def parsed(value: object) -> Any:  # noqa: ANN401 - any JSON value
 def table(value: object) -> Values | None:
     """Return an object, None for anything else; texts are read as JSON."""
     found: Any = parsed(value)
-    return found if isinstance(found, Mapping) else None
+    return cast("Values", found) if isinstance(found, Mapping) else None
 
 
 def member(value: object, *names: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -44,6 +44,15 @@ class Reading:
     attributes: Mapping[str, Any]
 
 
+_MARKS = tuple(mark for dialect in DIALECTS for mark in dialect.marks)
+_SCOPES = tuple(scope for dialect in DIALECTS for scope in dialect.scopes)
+
+
+def may_be_read(attributes: Mapping[str, Any], scope: str) -> bool:
+    """Tell whether a span may speak a dialect: most spans of a program are of requests and databases."""
+    return scope.startswith(_SCOPES) or any(name.startswith(_MARKS) for name in attributes)
+
+
 def read(given: Given) -> Reading:
     """Return what a span says; nothing is raised, whatever it holds.
 

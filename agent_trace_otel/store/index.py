@@ -15,6 +15,7 @@ from array import array
 
 from agent_trace_otel.errors import StoreError
 from agent_trace_otel.store.lines import END, match_head, read_data, read_event, read_head, tokens_of
+from agent_trace_otel.store.repeated import Repeated, is_over_mcp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 NONE = -1  # the partner of an event that has none
 _OPENING = frozenset({"tool_call", "llm_request"})
 _CLOSING = frozenset({"tool_result", "llm_response", "error"})
+_TOLD_TWICE = frozenset({"tool_call", "llm_request", "llm_response"})
+_TELLS_TOKENS = b'"total_tokens":'
 _PAGE = 1 << 13
 # O_NONBLOCK: a pipe put in the place of a file must not stop a reader
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -43,7 +46,8 @@ class SessionIndex:
         tool_names: the name, "" where only the event's data can tell.
 
     ``order`` is the ordinals by time, equal times in file order. ``torn``, ``unreadable`` and ``repeated`` count the
-    lines left out: cut off at the end of the file, no events, and events that the file holds already.
+    lines left out: cut off at the end of the file, no events, and events that the file holds already. Calls that are
+    told twice (`repeated`) are left out too.
 
     With ``grows``, `read_on` takes in what is appended later; ``order`` stays that of the beginning.
 
@@ -63,6 +67,8 @@ class SessionIndex:
         self._path = path
         self._scanned = _Scanned()
         ascending = self._read()
+        if not grows:
+            self._leave_out(self._scanned.told_twice(self))
         ordinals = range(len(self.timestamps))
         self.order: Sequence[int] = (
             ordinals if ascending else array("l", sorted(ordinals, key=self.timestamps.__getitem__))
@@ -176,7 +182,7 @@ class SessionIndex:
             msg = f"can't read {self._path}: {error.strerror}"
             raise StoreError(msg) from error
 
-    def _scan(self, file: BinaryIO) -> bool:
+    def _scan(self, file: BinaryIO) -> bool:  # noqa: PLR0912, PLR0915 - one loop over every line: calls cost more
         """Fill the columns; True if the lines were in order of time already."""
         types, timestamps, durations, partners = self.event_types, self.timestamps, self.durations, self.partners
         names, offsets, state = self.tool_names, self._offsets, self._scanned
@@ -218,6 +224,8 @@ class SessionIndex:
                     partners[partner] = ordinal
                 else:
                     open_calls[event_id] = ordinal
+            if event_type in _TOLD_TWICE:
+                state.see(event_type, event_id, parent_id, line)
             if timestamp < latest:
                 ascending = False
             latest = timestamp
@@ -230,6 +238,24 @@ class SessionIndex:
         state.offset = offset - len(line) if self.torn else offset  # what is torn now may be whole the next time
         return ascending
 
+    def _leave_out(self, calls: set[bytes]) -> None:
+        """Take calls and what closed them out of the columns."""
+        if not calls:
+            return
+        gone: set[int] = set()
+        for ordinal in self.of_type(*_OPENING):
+            head = read_head(self.line(ordinal) + b"\n")
+            if head is not None and head[2] in calls:
+                gone |= {ordinal, self.partners[ordinal]}
+        kept = [ordinal for ordinal in range(len(self)) if ordinal not in gone]
+        moved = {before: after for after, before in enumerate(kept)}
+        self.event_types = [self.event_types[ordinal] for ordinal in kept]
+        self.tool_names = [self.tool_names[ordinal] for ordinal in kept]
+        for name in ("timestamps", "durations", "_offsets"):
+            column: array[float] = getattr(self, name)
+            column[:] = array(column.typecode, [column[ordinal] for ordinal in kept])
+        self.partners = array("l", [moved.get(self.partners[ordinal], NONE) for ordinal in kept])
+
     def _count_bad(self, line: bytes) -> None:
         if not line.endswith(b"\n"):
             self.torn += 1
@@ -240,14 +266,36 @@ class SessionIndex:
 class _Scanned:
     """What reading on has to know of what was read."""
 
-    __slots__ = ("early_ends", "offset", "open_calls", "seen", "texts")
+    __slots__ = ("calls", "early_ends", "has_mcp", "offset", "open_calls", "seen", "texts")
 
     def __init__(self) -> None:
+        self.calls = Repeated()
+        self.has_mcp = False
         self.texts: dict[bytes, str] = {}  # one string for each type and name, however often it comes
         self.seen: set[bytes] = set()
         self.open_calls: dict[bytes, int] = {}
         self.early_ends: dict[bytes, int] = {}  # of several writers, the one that ends a call may be the faster
         self.offset = 0
+
+    def see(self, event_type: str, event_id: bytes, parent_id: bytes | None, line: bytes) -> None:
+        """Look at a call that may be told twice."""
+        if event_type == "llm_request":
+            self.calls.ask(event_id, line)
+        elif event_type == "llm_response":
+            self.calls.answer(parent_id or b"", line, _TELLS_TOKENS in line)
+        elif not self.has_mcp:
+            self.has_mcp = is_over_mcp(line)
+
+    def told_twice(self, index: SessionIndex) -> set[bytes]:
+        """Return the ids of the calls to leave out; tool calls are looked at where some went over MCP."""
+        if self.has_mcp:
+            for ordinal in index.of_type("tool_call", "tool_result", "error"):
+                line, at = index.line(ordinal), index.timestamps[ordinal]
+                if index.event_types[ordinal] == "tool_call":
+                    self.calls.call(line)
+                elif (head := read_head(line + b"\n")) is not None:
+                    self.calls.result(head[3] or b"", at)
+        return self.calls.calls()
 
 
 def open_regular(path: str) -> BinaryIO:

@@ -36,6 +36,7 @@ _scan: Callable[[str, int], tuple[Any, int]] = getattr(_decoder, "scan_once")  #
 _DATA = b'"data":{'
 _TO_BRACE = len(_DATA) - 1
 END = b"}}\n"  # of a whole line
+OVER_MCP = ',"mcp":true'  # in the data of a tool call, where it stands
 _LARGEST = 1e24  # whatever is beyond it is no time and no count
 
 

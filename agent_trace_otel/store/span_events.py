@@ -16,6 +16,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Literal, cast
 
 from agent_trace_otel import semconv
+from agent_trace_otel.store.lines import OVER_MCP
 
 Kind = Literal["session", "agent", "tool", "model", "resource", "generic"]
 Attributes = Mapping[str, Any]
@@ -27,14 +28,16 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
-def tail(trace_id: str, span_id: str, parent_span_id: str, agent: str) -> str:
+def tail(trace_id: str, span_id: str, parent_span_id: str, agent: str, *, is_mcp: bool = False) -> str:
     """Return the members that close every ``data`` object, comma first: where the event stands.
 
     Ids are lower-case hex; ``agent`` names the sub-agent that the span belongs to, if it is not the main one.
+    ``is_mcp`` marks a call over MCP, which readers may find told by the agent too (`store.repeated`).
     """
     of_agent = f',"agent":{encode_basestring_ascii(agent)}' if agent else ""
     parent = f',"parent_span_id":"{parent_span_id}"' if parent_span_id else ""
-    return f'{of_agent},"trace_id":"{trace_id}","span_id":"{span_id}"{parent}}}'
+    mark = OVER_MCP if is_mcp else ""
+    return f'{of_agent}{mark},"trace_id":"{trace_id}","span_id":"{span_id}"{parent}}}'
 
 
 def with_tail(data: Mapping[str, Any], tail: str) -> str:
@@ -77,6 +80,31 @@ OPENING_ATTRIBUTES: Mapping[Kind, tuple[str, ...]] = {
     "generic": (),
 }
 """What `opening` reads, by kind; and whose call it is."""
+
+
+CLOSING_ATTRIBUTES: Mapping[Kind, tuple[str, ...]] = {
+    "session": (),
+    "agent": (),
+    "tool": (semconv.TOOL_NAME, semconv.TOOL_CALL_RESULT, semconv.ERROR_TYPE, semconv.OUTCOME),
+    "model": (
+        semconv.REQUEST_MODEL,
+        semconv.RESPONSE_MODEL,
+        semconv.RESPONSE_ID,
+        semconv.OUTPUT_MESSAGES,
+        semconv.PROVIDER_NAME,
+        semconv.USAGE_INPUT_TOKENS,
+        semconv.USAGE_OUTPUT_TOKENS,
+        semconv.USAGE_CACHE_READ_INPUT_TOKENS,
+        semconv.USAGE_CACHE_WRITE_INPUT_TOKENS,
+        semconv.USAGE_REASONING_OUTPUT_TOKENS,
+        semconv.COST,
+        semconv.ERROR_TYPE,
+        semconv.OUTCOME,
+    ),
+    "resource": (semconv.ERROR_TYPE, semconv.OUTCOME),
+    "generic": (),
+}
+"""What `closing` reads of a span that another instrumentation made, by kind."""
 
 
 def opening(
@@ -153,6 +181,15 @@ def closing(  # noqa: PLR0913 - what an ended span is made of
     return "llm_response", with_tail(_response_data(attributes, outcome), tail)
 
 
+def repeated(attributes: Attributes, told_by: str, tail: str) -> tuple[str, str]:
+    """Return (event type, data) that closes a model call which turned out to be told already.
+
+    ``told_by`` is the span id of the call that tells it. Tokens and costs are that one's.
+    """
+    model = attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL)
+    return "llm_response", with_tail({"content_preview": "", "model": model, "duplicate_of": told_by}, tail)
+
+
 def tool_call(name: str, arguments: str, tail: str) -> str:
     """Return the ``data`` of a tool_call from parts that are JSON already."""
     return f'{{"tool_name":{name},"arguments":{arguments}{tail}'
@@ -194,6 +231,7 @@ def _response_data(attributes: Attributes, outcome: object) -> dict[str, Any]:
         "cache_write_tokens": _number(attributes.get(semconv.USAGE_CACHE_WRITE_INPUT_TOKENS)),
         "reasoning_tokens": _number(attributes.get(semconv.USAGE_REASONING_OUTPUT_TOKENS)),
         "provider": attributes.get(semconv.PROVIDER_NAME),
+        "response_id": attributes.get(semconv.RESPONSE_ID),
         "cost_usd": _amount(attributes.get(semconv.COST)),
     }
     if outcome not in (None, semconv.OUTCOME_OK):

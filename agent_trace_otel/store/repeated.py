@@ -1,0 +1,181 @@
+"""Calls that a timeline tells twice, since nobody could know while they happened: which of them to leave out.
+
+Comes in: the lines of calls in file order. Goes out: the calls (ids of their opening events) that another one tells.
+Called by `tally` for meta.json and by `index` for every view. Pure.
+
+A model call is told twice if its closing event says so (``duplicate_of``: `folding`), if another one of its trace has
+the same response id, or if it stands right in another model call. The one with tokens stays, else the first one. A
+call over MCP is told twice if it stands right in another tool call, or if the agent told it as
+``mcp__<server>__<tool>`` with equal arguments and it happened meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+
+from agent_trace_otel.store.lines import OVER_MCP, read_data, read_head
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_OF_AGENT = b'"tool_name":"mcp__'
+"""How agents begin the names of tools that they call over MCP."""
+_MARK = OVER_MCP.encode("ascii")
+_TAIL = 200  # bytes at a line's end in which its place stands
+_REPEATED = b'"duplicate_of":"'
+_HAS_ANSWER = b'"response_id":"'
+_ANSWER = re.compile(rb'"response_id":"([^"\\]+)".*"trace_id":"([0-9a-f]{32})"').search
+_PARENT = re.compile(rb'"parent_span_id":"([0-9a-f]{16})"\}\}\n?$').search
+_RECENT = 1024
+_TO_ID = 100  # bytes of a line among which its event's id stands
+_BEFORE_ARGUMENTS = 400
+
+
+class Surplus:
+    """What the calls that are left out would have counted."""
+
+    __slots__ = ("errors", "llm_requests", "tokens", "tool_calls")
+
+    def __init__(self) -> None:
+        self.tool_calls = self.llm_requests = self.errors = self.tokens = 0
+
+
+class _ToolCall:
+    __slots__ = ("arguments", "at", "end", "failed", "is_mcp", "is_nested", "name")
+
+    def __init__(self, at: float, name: bytes, line: bytes, *, is_mcp: bool, is_nested: bool) -> None:
+        self.at, self.end = at, float("inf")
+        self.name, self.is_mcp, self.is_nested, self.failed = name, is_mcp, is_nested, False
+        self.arguments = hash(_encode(read_data(line).get("arguments")))
+
+
+class Repeated:
+    """Calls as they are read; ids are those of opening events."""
+
+    def __init__(self) -> None:
+        self._models: dict[bytes, int] = {}  # the tokens of each, as far as they are known
+        self._answers: dict[tuple[bytes, bytes], bytes] = {}
+        self._inside: dict[bytes, bytes] = {}
+        self._failed: set[bytes] = set()
+        self._left_out: set[bytes] = set()
+        self._tools: dict[bytes, _ToolCall] = {}
+        self._recent: deque[bytes] = deque(maxlen=_RECENT)  # how the lines of tool calls begin
+        self._has_mcp = False
+
+    def ask(self, call: bytes, line: bytes) -> None:
+        """Take a model call's request."""
+        self._models[call] = 0
+        found = _PARENT(line, max(0, len(line) - _TAIL))
+        if found is not None and found[1] in self._models:
+            self._inside[call] = found[1]
+
+    def answer(self, call: bytes, line: bytes, tokens: int) -> None:
+        """Take a model call's response; ``tokens`` is more than zero if it names any."""
+        if call in self._models:
+            self._models[call] = tokens
+        if _REPEATED in line:
+            self._left_out.add(call)
+        elif _HAS_ANSWER in line and (found := _ANSWER(line)) is not None:
+            key = (found[2], found[1])
+            before = self._answers.setdefault(key, call)
+            if before != call:
+                if tokens and not self._models.get(before):
+                    before, call = call, before
+                    self._answers[key] = before
+                self._left_out.add(call)
+
+    def fail(self, call: bytes, at: float) -> None:
+        """Take a call's error."""
+        if call in self._models:
+            self._failed.add(call)
+        tool = self._tools.get(call)
+        if tool is not None:
+            tool.failed = True
+            tool.end = at
+
+    def call(self, line: bytes) -> None:
+        """Take a tool call; those that nobody could tell twice are passed over at once."""
+        if is_over_mcp(line) or _OF_AGENT in line[:_BEFORE_ARGUMENTS]:
+            head = read_head(line)
+            if head is not None:
+                self._take(head[2], float(head[1]), head[5] or b"", line)
+        self._recent.append(line[:_TO_ID])
+
+    def _take(self, call: bytes, at: float, name: bytes, line: bytes) -> None:
+        is_mcp = is_over_mcp(line)
+        parent = _PARENT(line, max(0, len(line) - _TAIL)) if is_mcp else None
+        is_nested = parent is not None and any(parent[1] in head for head in self._recent)
+        self._has_mcp = self._has_mcp or is_mcp
+        self._tools[call] = _ToolCall(at, name, line, is_mcp=is_mcp, is_nested=is_nested)
+
+    def result(self, call: bytes, at: float) -> None:
+        """Take a tool call's result."""
+        tool = self._tools.get(call)
+        if tool is not None:
+            tool.end = at
+
+    @property
+    def knows_tools(self) -> bool:
+        """Whether there are tool calls whose ends matter."""
+        return bool(self._tools)
+
+    def calls(self) -> set[bytes]:
+        """Return the calls to leave out."""
+        found = set(self._left_out)
+        for call, outer in self._inside.items():
+            if outer not in found:
+                found.add(outer if self._models[call] and not self._models[outer] else call)
+        if self._has_mcp:
+            found |= self._calls_over_mcp()
+        return found
+
+    def surplus(self) -> Surplus:
+        """Return what those calls would count."""
+        found = Surplus()
+        for call in self.calls():
+            tool = self._tools.get(call)
+            if tool is not None:
+                found.tool_calls += 1
+                found.errors += tool.failed
+            else:
+                found.llm_requests += call in self._models
+                found.tokens += self._models.get(call, 0)
+                found.errors += call in self._failed
+        return found
+
+    def _calls_over_mcp(self) -> set[bytes]:
+        found: set[bytes] = set()
+        told: dict[int, list[_ToolCall]] = {}
+        for tool in self._tools.values():
+            if not tool.is_mcp:
+                told.setdefault(tool.arguments, []).append(tool)
+        for call, tool in sorted(self._tools.items(), key=lambda item: item[1].at):
+            if not tool.is_mcp:
+                continue
+            if tool.is_nested:
+                found.add(call)
+                continue
+            of_agent = next((one for one in told.get(tool.arguments, ()) if _is_of(one, tool)), None)
+            if of_agent is not None:
+                told[tool.arguments].remove(of_agent)
+                found.add(call)
+        return found
+
+
+def is_over_mcp(line: bytes) -> bool:
+    """Tell whether a tool call was made over MCP, as the one who saw it there says."""
+    return line.find(_MARK, max(0, len(line) - _TAIL)) >= 0
+
+
+def _is_of(agents: _ToolCall, over_mcp: _ToolCall) -> bool:
+    return agents.at <= over_mcp.at <= agents.end and agents.name.endswith(b"__" + over_mcp.name)
+
+
+def _encode(value: Any) -> str:  # noqa: ANN401 - JSON
+    try:
+        return json.dumps(value, sort_keys=True)
+    except RecursionError:
+        return ""
