@@ -83,6 +83,7 @@ _COMMANDS = {
     "list": ("reading", "list_sessions"),
     "record-http": ("capturing", "record_http"),
     "record": ("capturing", "record"),
+    "run": ("capturing", "run"),
     "redact": ("reading", "redact"),
     "replay": ("reading", "replay"),
     "setup": ("capturing", "setup"),

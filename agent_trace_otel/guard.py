@@ -22,6 +22,9 @@ logger = logging.getLogger("agent_trace_otel")
 failures: Counter[str] = Counter()
 """How often each place failed in this process; `agent-trace doctor` and tests read it."""
 
+on_first: Callable[[str, BaseException], None] | None = None
+"""Is told the first failure of each place, too; `agent-trace run` keeps it where doctor finds it."""
+
 _lock = threading.RLock()
 """Reentrant, as are all locks on the way of a traced call: a signal handler or a finalizer may be traced too, and run
 while its own thread is in here."""
@@ -51,6 +54,8 @@ def report(place: str, error: BaseException) -> None:
         logger.log(
             level, "could not %s: %s: %s", place, type(error).__name__, error, exc_info=logger.level == logging.DEBUG
         )
+        if first and on_first is not None:
+            on_first(place, error)
     except Exception:  # noqa: BLE001, S110 - a log handler or __str__ of the user's may raise; there is nobody left to tell
         pass
 

@@ -6,6 +6,7 @@ doctor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent_trace_instrumentors import INSTRUMENTORS, load
@@ -59,6 +60,23 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     for name in _switched.intersection(names or _switched):
         load(name)().uninstrument()
     return _active()
+
+
+def watched(only: Sequence[str] = (), skip: Sequence[str] = (), also: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    """Return which instrumentors a choice of names switches on, and the modules whose import each waits for.
+
+    Args:
+        only: these and no others; by default all that have not to be asked for by name.
+        skip: not these.
+        also: these as well.
+
+    Raises:
+        UsageError: there is no instrumentor of one of these names.
+    """
+    _check((*only, *skip, *also))
+    chosen = only or [name for name, entry in INSTRUMENTORS.items() if not entry.opt_in]
+    names = dict.fromkeys(name for name in (*chosen, *also) if name not in skip)
+    return {name: INSTRUMENTORS[name].modules for name in names}
 
 
 def survey() -> list[Surveyed]:

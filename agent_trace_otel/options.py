@@ -360,6 +360,24 @@ def _record(command: argparse.ArgumentParser) -> None:
     command.add_argument("server", metavar="COMMAND", nargs=argparse.REMAINDER, help="the server's command line")
 
 
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--name", metavar="N", default="", help="the session's name (default: the program's)")
+    listed = functools.partial(command.add_argument, metavar="NAME,..", action="append", default=[])
+    listed("--only", help="trace these libraries and no others, such as openai,mcp")
+    listed("--skip", help="don't trace these")
+    command.add_argument("--files", action="store_true", help="tell of files under the working directory as well")
+    command.add_argument("--subprocesses", action="store_true", help="make each child process a span as well")
+    command.add_argument(
+        "--no-redact", dest="redact", action="store_false", default=None, help="store and send secrets as they are"
+    )
+    command.add_argument("program", metavar="COMMAND", nargs=argparse.REMAINDER, help="the program's command line")
+
+
+def names(given: list[str]) -> list[str]:
+    """Return the names in comma-separated lists."""
+    return [name.strip() for text in given for name in text.split(",") if name.strip()]
+
+
 def _recorded_session(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", metavar="N", default="", help="the session's name (default: the server's)")
     command.add_argument(
@@ -435,6 +453,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "collect": ("receive spans of any program over OTLP, into session folders and on to a back end", _collect),
     "record-http": ("record what is said to an MCP server over HTTP: clients speak to a port here", _record_http),
     "record": ("run an MCP server over stdio and record what passes: record -- COMMAND...", _record),
+    "run": ("run a Python program with its libraries traced: run -- COMMAND...", _run),
     "redact": ("tell what redaction would withhold from a file, and why", _redact),
     "completion": ("print the script that completes commands, options and ids in a shell", _completion),
 }

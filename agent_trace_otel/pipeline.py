@@ -257,6 +257,10 @@ def _joins_parent_process() -> bool:
             in_force = settings()
             parent = identity.context_of_environment()
             identity.adopt(identity.Session(named, "", in_force.trace_dir, redact=in_force.redact, parent=parent))
+            if parent is not None:  # who names its span as well has begun the session, or is just about to
+                from agent_trace_otel.span_sessions import writer_for
+
+                writer_for(in_force.trace_dir, named).begun = True
     return identity.of_process() is not None
 
 
@@ -342,7 +346,7 @@ def _sender(in_force: config.Settings, target: Target) -> SpanProcessor:
     if warning:
         guard.logger.warning(warning)
     # the rest of the time-out is for ending sessions and for the interpreter itself
-    return live_processor(target.url, target.headers, shutdown_timeout=in_force.exit_timeout * 0.9)
+    return live_processor(target, shutdown_timeout=in_force.exit_timeout * 0.9)
 
 
 @guard.guarded("use the back end named")

@@ -1,8 +1,8 @@
 """What happens between calls: decisions, prompts, responses, files -> events on the current span, told at once.
 
 Comes in: what a capture path saw. Goes out: span events (OpenTelemetry specification, trace API, "Add Events") on the
-current span if it is one that is written, else on the session's; and word to the processors, which write each event's
-line now and not when its span ends.
+current span if it is one that is written, else on the session's, or on the program's where another process has opened
+the session; and word to the processors, which write each event's line now and not when its span ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import content, identity, pipeline, recording, semconv
+from agent_trace_otel import content, identity, pipeline, recording, semconv, spans
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -94,7 +94,8 @@ def _log(name: str, attributes: Mapping[str, Any], *, of_session: bool = False) 
     if of_session and owner is not None and owner.root is not None:
         span = owner.root
     elif not (span.is_recording() and recording.is_recorded(span.get_span_context().span_id)):
-        if owner is None or owner.root is None:
+        program = None if owner is None else owner.root or spans.of_program()
+        if program is None:
             return
-        span = owner.root
+        span = program
     log_told(span, name, attributes, _clock.now())

@@ -27,7 +27,11 @@ class ProcessIdentity:
 
 def current() -> ProcessIdentity:
     """Return the identity of this process."""
-    pid = os.getpid()
+    return of(os.getpid())
+
+
+def of(pid: int) -> ProcessIdentity:
+    """Return the identity of a process of this machine."""
     return ProcessIdentity(pid, start_of(pid) or "", boot_id(), socket.gethostname())
 
 

@@ -96,9 +96,49 @@ def end_sessions_at_exit() -> None:
     error = getattr(sys, "last_value", None)
     if error is _last_value_before or hasattr(sys, "ps1"):  # an old one, or one that an interactive user saw
         error = None
+    failure = error if isinstance(error, BaseException) else None
+    exit_code = None if failure is None else 1
+    program = _program.span if _program.pid == os.getpid() else None
+    if program is not None:
+        told = {} if exit_code is None else {semconv.PROCESS_EXIT_CODE: exit_code}
+        guard.guarded("end the span of the program at exit")(end)(program, told, error=failure)
+    _program.span = None
     for opened in reversed(tuple(_open_sessions.values())):
-        failure = error if isinstance(error, BaseException) else None
-        guard.guarded("end a session at exit")(end_session)(opened, failure, None if failure is None else 1)
+        guard.guarded("end a session at exit")(end_session)(opened, failure, exit_code)
+
+
+class _Program:
+    """The span of this process in a session that another process has opened."""
+
+    span: Span | None = None
+    pid = 0
+
+
+_program = _Program()
+
+
+def of_program() -> Span | None:
+    """Return the span of this process in a session that another process has opened: ``{executable}``, INTERNAL.
+
+    What happens between calls hangs there (semantic conventions, CLI program execution span). It is started when it is
+    first asked for, and ended when the process exits.
+    """
+    owner = identity.current()
+    if owner is None or owner.root is not None:
+        return None
+    if _program.span is None or _program.pid != os.getpid():
+        command = _command()
+        name = Path(command[0]).name if command else "process"
+        attributes: dict[str, Any] = {semconv.PROCESS_EXECUTABLE_NAME: name, semconv.PROCESS_PID: os.getpid()}
+        if pipeline.settings().capture_content:
+            attributes[semconv.PROCESS_COMMAND_ARGS] = command
+        token = context_api.attach(owner.context())
+        try:
+            _program.span = span_start.start(name, SpanKind.INTERNAL, attributes)
+            _program.pid = os.getpid()
+        finally:
+            context_api.detach(token)
+    return _program.span
 
 
 def _command() -> tuple[str, ...]:

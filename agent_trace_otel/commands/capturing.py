@@ -103,6 +103,34 @@ def record(arguments: argparse.Namespace) -> int:
     )
 
 
+def run(arguments: argparse.Namespace) -> int:
+    """Run a program whose Pythons trace themselves."""
+    from pathlib import Path
+
+    from agent_trace_otel import config, instrumentation, options
+    from agent_trace_otel.capture.run import command as running
+    from agent_trace_otel.capture.run.plan import planned
+    from agent_trace_otel.errors import UsageError
+
+    command = arguments.program[arguments.program[:1] == ["--"] :]
+    if not command:
+        msg = "run wants the program's command line: agent-trace run -- COMMAND..."
+        raise UsageError(msg)
+    also = [name for name in ("files", "subprocesses") if getattr(arguments, name)]
+    watched = instrumentation.watched(options.names(arguments.only), options.names(arguments.skip), also)
+    trace_dir = None if arguments.trace_dir is None else Path(arguments.trace_dir)
+    settings = config.load(complain=lambda error: say(str(error)), trace_dir=trace_dir)
+    plan = planned(
+        command,
+        name=arguments.name,
+        redact=arguments.redact,
+        trace_dir=settings.trace_dir,
+        service_name=settings.service_name,
+        watched=watched,
+    )
+    running.run(plan, say)
+
+
 def record_http(arguments: argparse.Namespace) -> int:
     """The same for a server behind HTTP."""
     from agent_trace_otel import options

@@ -1,0 +1,119 @@
+"""``agent-trace run -- COMMAND``: a program started as it is, with variables that make its Pythons trace.
+
+Comes in: a `Plan`. Goes out: the program's own streams, signals and exit code, as if it had been started directly; and
+the run's session. Called by the command line.
+
+The program is started before anything is imported that it does not need; the session is opened while it starts. It
+stays in the caller's process group and terminal, so that what a terminal sends to the whole group is not passed on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from agent_trace_otel.capture.run import plan as planning
+from agent_trace_otel.capture.run.reports import Reports
+from agent_trace_otel.capture.signals import (
+    AWAITED,
+    FORWARDED,
+    KILLED,
+    NOT_EXECUTABLE,
+    NOT_FOUND,
+    next_signal,
+    take_no_notice,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from agent_trace_otel.capture.run.plan import Plan
+    from agent_trace_otel.capture.run.session import RunSession
+
+_SIGNALS_OF_PYTHON = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")  # ignored by the interpreter, and by what it starts if let
+_DECIDED_BY_ROOT = "parentbased_"  # OTEL_TRACES_SAMPLER: what the root decides, all follow
+
+
+def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
+    """Run a program and end as it does.
+
+    The exit code is the program's, 128 + n if signal n ended it; 127 or 126 if there is no such command, as in a shell.
+
+    Args:
+        plan: the run.
+        say: takes one line for the user.
+    """
+    reports = Reports(say, plan.session_id)
+    session = None
+    if not plan.parent and os.environ.get("OTEL_TRACES_SAMPLER", "").startswith(_DECIDED_BY_ROOT):
+        session = _opened(plan, os.getpid())
+        plan = dataclasses.replace(plan, flags=session.flags)
+    signal.signal(signal.SIGCHLD, take_no_notice)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)  # also in the threads to come
+    try:
+        pid = _started(plan.command, plan.environment(os.environ, reports.path), mask)
+    except (OSError, ValueError) as error:
+        reports.close()
+        say(f"can't run {plan.command[0]}: {(error.strerror if isinstance(error, OSError) else None) or error}")
+        if session is not None:
+            session.close(NOT_FOUND, time.time_ns())
+        sys.exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
+    reports.listen()
+    option = planning.never_traced(plan.command)
+    if option:
+        reports.tell(f"{plan.command[0]} {option} imports nothing of ours, so the program is not traced")
+    if session is None and not plan.joins:
+        session = _opened(plan, pid)
+    exit_code = _end_of(pid)
+    ended_ns = time.time_ns()
+    shown_code = exit_code if exit_code >= 0 else KILLED - exit_code
+    for number in FORWARDED:  # from now on a signal is meant for us, who only have to write the end
+        signal.signal(number, functools.partial(_leave, shown_code))
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    reports.close()
+    if reports.knows and not reports.is_traced:
+        reports.tell(
+            "no Python process of the program could be traced; other programs, and python -I, -S and -E, can't"
+        )
+    if session is not None:
+        session.close(exit_code, ended_ns)
+    sys.exit(shown_code)
+
+
+def _leave(code: int, *_: object) -> None:
+    os._exit(code)
+
+
+def _opened(plan: Plan, pid: int) -> RunSession:
+    from agent_trace_otel.capture.run.session import RunSession
+
+    return RunSession(plan, pid)
+
+
+def _started(command: tuple[str, ...], environment: Mapping[str, str], mask: Iterable[int]) -> int:
+    """Start the program and return its process id; it inherits what this process inherited.
+
+    Raises:
+        OSError: there is no such program, or it can't be executed.
+        ValueError: a word of the command can't be passed on.
+    """
+    numbers = [getattr(signal, name) for name in _SIGNALS_OF_PYTHON if hasattr(signal, name)]
+    return os.posix_spawnp(command[0], command, environment, setsigmask=mask, setsigdef=numbers)
+
+
+def _end_of(pid: int) -> int:
+    """Return how the program ended, as Python tells it; until then it gets the signals that come."""
+    while True:
+        number, is_for_the_group = next_signal()
+        if number != signal.SIGCHLD:
+            if not is_for_the_group:
+                os.kill(pid, number)
+            continue
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
