@@ -18,34 +18,30 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import packages
 import pytest
 from claude_code import story, tree
 from claude_code.output import comparable
 from claude_code.scenarios import SCENARIOS, Run, Scenario, asking_for
-from claude_code.story import Installed
 from claude_code.workspace import API_KEY, Ran, Workspace
 
 from agent_trace_otel import semconv
 from agent_trace_otel.store.spans_file import read_spans
 
+if TYPE_CHECKING:
+    from claude_code.story import Installed
+
 pytestmark = pytest.mark.e2e
 
 _TREES = Path(__file__).parent / "claude_code" / "trees"
-_NOT_IN_A_CLONE = (".git", ".venv*", ".ci", "__pycache__", ".*_cache", ".hypothesis", "dist", ".agent-traces")
 _REPLAYED = re.compile(r"^\+ *[\dm.]+s +\S+ (\w+)(?: (\S+))?", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Install a copy of the repository where it lasts: setup refuses to register what lies in a temporary folder."""
-    clone = tmp_path_factory.mktemp("clone") / "agent-trace-otel"
-    shutil.copytree(packages.REPOSITORY, clone, ignore=shutil.ignore_patterns(*_NOT_IN_A_CLONE))
-    programs = packages.install(packages.cache_dir() / f"agent-trace-otel-{sys.implementation.cache_tag}", str(clone))
-    shutil.rmtree(clone)  # what is installed must not need it
-    return Installed(programs)
+    return story.install_checkout(tmp_path_factory.mktemp("clone"), "agent-trace-otel")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,37 +10,29 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import packages
 import pytest
 from claude_code import story, tree
-from claude_code.story import Installed
 from other_agents.clients import API_KEY, CLIENTS
 from other_agents.scripts import ERRANDS, SCRIPTS
 from other_agents.workspace import Workspace
 
+if TYPE_CHECKING:
+    from claude_code.story import Installed
+
 pytestmark = pytest.mark.e2e
 
 _TREES = Path(__file__).parent / "other_agents" / "trees"
-_NOT_IN_A_CLONE = (".git", ".venv*", ".ci", "__pycache__", ".*_cache", ".hypothesis", "dist", ".agent-traces")
 _REPLAYED = re.compile(r"^\+ *[\dm.]+s +\S+ (\w+)", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Install a copy of the repository where it lasts: setup refuses to register what lies in a temporary folder."""
-    clone = tmp_path_factory.mktemp("clone") / "agent-trace-otel"
-    shutil.copytree(packages.REPOSITORY, clone, ignore=shutil.ignore_patterns(*_NOT_IN_A_CLONE))
-    programs = packages.install(
-        packages.cache_dir() / f"agent-trace-otel-others-{sys.implementation.cache_tag}", str(clone)
-    )
-    shutil.rmtree(clone)  # what is installed must not need it
-    return Installed(programs)
+    return story.install_checkout(tmp_path_factory.mktemp("clone"), "agent-trace-otel-others")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,11 +18,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import packages
+
 if TYPE_CHECKING:
     from claude_code.scenarios import Scenario
     from claude_code.workspace import Ran, Workspace
 
 _SETTLE_SECONDS = 60
+
+
+_NOT_IN_A_CLONE = (".git", ".venv*", ".ci", "__pycache__", ".*_cache", ".hypothesis", "dist", ".agent-traces")
+
+
+def install_checkout(scratch: Path, environment: str) -> Installed:
+    """Install a copy of the repository where it lasts: setup refuses to register what lies in a temporary folder.
+
+    Args:
+        scratch: where the copy lies for as long as it takes.
+        environment: the name of the environment in the cache.
+    """
+    clone = scratch / "agent-trace-otel"
+    shutil.copytree(packages.REPOSITORY, clone, ignore=shutil.ignore_patterns(*_NOT_IN_A_CLONE))
+    programs = packages.install(packages.cache_dir() / f"{environment}-{sys.implementation.cache_tag}", str(clone))
+    shutil.rmtree(clone)  # what is installed must not need it
+    return Installed(programs)
 
 
 @dataclass(frozen=True, slots=True)

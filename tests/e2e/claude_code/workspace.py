@@ -6,28 +6,24 @@ Comes in: a `Scenario`. Goes out: `Ran`, one a run: exit code and output, just a
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from claude_code import client
 from claude_code.model_script import STARTED
+from lonely_model import serving, wait_for_call
 
 if TYPE_CHECKING:
     from claude_code.scenarios import Run, Scenario
 
 API_KEY = "planted-api-key-1f6b2d"
 _RUN_SECONDS = 180
-_HERE = Path(__file__).parent
 _GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
 _FILES = {
     "hello.txt": "hello world\n",
@@ -57,14 +53,6 @@ class Ran:
         """The session that its last message names."""
         named = [message["session_id"] for message in self.messages if "session_id" in message]
         return named[-1] if named else ""
-
-
-@functools.cache
-def isolation() -> bool:
-    """Return whether this user may make network namespaces: then the client sees 127.0.0.1 and nothing else."""
-    if not (shutil.which("unshare") and shutil.which("nsenter")):
-        return False
-    return subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode == 0
 
 
 class Workspace:
@@ -101,7 +89,8 @@ class Workspace:
         if scenario.local_settings:
             self.write_settings("settings.local.json", scenario.local_settings)
         ran: list[Ran] = []
-        with self._api() as (prefix, port):
+        arguments = ["--project", str(self.project), "--log", str(self.requests)]
+        with serving("claude_code.api_server", arguments, self._plain()) as (prefix, port):
             variables = {**self._environment(port), **scenario.environment, **(environment or {})}
             for run in scenario.runs:
                 ran.append(self._run(run, ran[-1].session_id if ran else "", prefix, variables))
@@ -120,37 +109,12 @@ class Workspace:
         )
         try:
             if run.stop is not None:
-                self._wait_for_call(process)
+                wait_for_call(process, self.project / STARTED)
                 process.send_signal(run.stop)
             out, err = process.communicate(run.stdin() or None, timeout=_RUN_SECONDS)
         finally:
             process.kill()
         return Ran(process.pid, process.returncode, out, err)
-
-    def _wait_for_call(self, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + _RUN_SECONDS
-        while not (self.project / STARTED).exists():
-            assert process.poll() is None, "the client ended before its slow call"
-            assert time.monotonic() < deadline, "the slow call does not begin"
-            time.sleep(0.02)
-        time.sleep(0.5)  # the client has started the command; let it note that
-
-    @contextmanager
-    def _api(self) -> Generator[tuple[list[str], int]]:
-        """Serve the scripted API; yields what puts a command beside it, and its port."""
-        alone = ["unshare", "-n"] if isolation() else []
-        command = [*alone, sys.executable, "-m", "claude_code.api_server"]
-        arguments = ["--project", str(self.project), "--log", str(self.requests), *(["--lo"] if alone else [])]
-        environment = {**self._plain(), "PYTHONPATH": str(_HERE.parent)}
-        server = subprocess.Popen([*command, *arguments], env=environment, stdout=subprocess.PIPE, text=True)
-        assert server.stdout is not None
-        try:
-            port = int(server.stdout.readline())
-            yield (["nsenter", f"--net=/proc/{server.pid}/ns/net", "--"] if alone else []), port
-        finally:
-            server.kill()
-            server.wait()
-            server.stdout.close()
 
     def _plain(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home), "LANG": "C.UTF-8"}

@@ -8,21 +8,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from claude_code.workspace import isolation
+from lonely_model import serving, wait_for_call
 from other_agents.scripts import STARTED
 
 if TYPE_CHECKING:
     from other_agents.clients import Client
 
 _RUN_SECONDS = 120
-_HERE = Path(__file__).parent
 
 
 class Workspace:
@@ -40,7 +36,8 @@ class Workspace:
         self, prompt: str, environment: Mapping[str, str], *, stop: bool = False
     ) -> subprocess.CompletedProcess[str]:
         """Ask the client one thing; with ``stop``, interrupt it (SIGINT) once its slow command has begun."""
-        with self._model() as (prefix, port):
+        arguments = ["--project", str(self.project)]
+        with serving("other_agents.model_api", arguments, os.environ) as (prefix, port):
             own = {"TERM": "xterm-256color", "SHELL": "/bin/bash", **self._client.configure(self.home, port)}
             process = subprocess.Popen(
                 [*prefix, *self._client.command(prompt)],
@@ -53,35 +50,9 @@ class Workspace:
             )
             try:
                 if stop:
-                    self._wait_for_call(process)
+                    wait_for_call(process, self.project / STARTED)
                     process.send_signal(signal.SIGINT)
                 out, err = process.communicate(timeout=_RUN_SECONDS)
             finally:
                 process.kill()
         return subprocess.CompletedProcess(prompt, process.returncode, out, err)
-
-    def _wait_for_call(self, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + _RUN_SECONDS
-        while not (self.project / STARTED).exists():
-            assert process.poll() is None, "the client ended before its slow call"
-            assert time.monotonic() < deadline, "the slow call does not begin"
-            time.sleep(0.02)
-        time.sleep(0.5)  # the client has started the command; let it note that
-
-    @contextmanager
-    def _model(self) -> Generator[tuple[list[str], int]]:
-        """Serve the scripted model; yields what puts a command beside it, and its port."""
-        alone = ["unshare", "-n"] if isolation() else []
-        command = [*alone, sys.executable, "-m", "other_agents.model_api", "--project", str(self.project)]
-        environment = {**os.environ, "PYTHONPATH": str(_HERE.parent)}
-        server = subprocess.Popen(
-            [*command, *(["--lo"] if alone else [])], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        assert server.stdout is not None
-        try:
-            port = int(server.stdout.readline())
-            yield (["nsenter", f"--net=/proc/{server.pid}/ns/net", "--"] if alone else []), port
-        finally:
-            server.kill()
-            server.wait()
-            server.stdout.close()
