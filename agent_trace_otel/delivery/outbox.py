@@ -30,7 +30,6 @@ class Outbox:
         ledger: of the session and the back end; its ``delivered`` and ``set_aside`` are asked, `refresh` is the
             caller's.
         max_bytes: of a batch as protobuf.
-        max_spans: of a batch.
         unsampled_too: whether spans are sent that sampling kept back.
         set_aside: whether those are wanted that were set aside, and no others.
     """
@@ -40,7 +39,6 @@ class Outbox:
         ledger: Ledger,
         *,
         max_bytes: int,
-        max_spans: int = MAX_SPANS,
         unsampled_too: bool = False,
         set_aside: bool = False,
     ) -> None:
@@ -51,7 +49,7 @@ class Outbox:
         self._end = 0
         self.ledger = ledger
         self._path = Path(ledger.folder) / SPANS
-        self._max_bytes, self._max_spans = max_bytes, max_spans
+        self._max_bytes = max_bytes
         self._unsampled_too, self._set_aside = unsampled_too, set_aside
 
     def has_more(self) -> bool:
@@ -61,8 +59,8 @@ class Outbox:
         except OSError:
             return False
 
-    def batches(self) -> Iterator[tuple[int, list[Item]]]:
-        """Yield (offset, batch) until the file ends; a missing file has none.
+    def batches(self, max_spans: int = MAX_SPANS) -> Iterator[tuple[int, list[Item]]]:
+        """Yield (offset, batch of at most so many spans) until the file ends; a missing file has none.
 
         ``offset`` is where the batch begins. A last line that is not whole yet is left for the next time.
 
@@ -75,7 +73,7 @@ class Outbox:
         begins, size = self.offset, 0
         for start, item in self._items():
             added = item.size + sum(len(text) for text in item.envelope if text not in envelopes)
-            if batch and (len(batch) >= self._max_spans or size + added > self._max_bytes):
+            if batch and (len(batch) >= max_spans or size + added > self._max_bytes):
                 # a line of several spans may be in two batches: what was sent of it is known by then
                 self.offset = start
                 yield begins, batch
