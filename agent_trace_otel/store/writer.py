@@ -88,11 +88,6 @@ class SessionWriter:
         """Where it writes."""
         return self._folder.path
 
-    @property
-    def folder(self) -> Path:
-        """Where the session is written."""
-        return self._folder.path
-
     def skip_written(self) -> None:
         """From now on write only lines that the folder has not: a process that was killed is being caught up with.
 
