@@ -103,7 +103,7 @@ class _Trace:
         self._slices[span.span] = Slice(span.span, span.parent, span.start, span.end, kind, name)
         self._links += [(linked, span.span) for _, linked in span.links]
         if kind == "agent":
-            number = span.attributes.get(semconv.AGENT_ID)
+            number = span.told.get(semconv.AGENT_ID)
             key = number if isinstance(number, str) and number else span.span
             agents[span.span] = (key, f"{name} {key[:8]}")
 
@@ -201,15 +201,15 @@ class _Trace:
 
 def _what(span: RecordedSpan) -> tuple[str, str]:
     """Return a span's kind, and what its slice is called."""
-    operation = span.attributes.get(semconv.OPERATION_NAME)
+    operation = _text(span.told.get(semconv.OPERATION_NAME))
     if operation == semconv.INVOKE_AGENT:
-        scope = span.attributes.get(semconv.SCOPE)
-        name = _text(span.attributes.get(semconv.AGENT_NAME)) or span.name
+        scope = span.told.get(semconv.SCOPE)
+        name = _text(span.told.get(semconv.AGENT_NAME)) or span.name
         if scope == semconv.SCOPE_SESSION:
             return "session", _short(f"session {name}")
         return ("turn", "turn") if scope == semconv.SCOPE_TURN else ("agent", _short(name))
     if operation == semconv.EXECUTE_TOOL:
-        return "tool", _short(_text(span.attributes.get(semconv.TOOL_NAME)) or span.name)
+        return "tool", _short(_text(span.told.get(semconv.TOOL_NAME)) or span.name)
     return ("model" if operation in semconv.MODEL_OPERATIONS else "other"), _short(span.name)
 
 

@@ -95,6 +95,15 @@ def test_every_span_is_one_slice(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", [semconv.OPERATION_NAME, semconv.SCOPE, semconv.AGENT_NAME, semconv.TOOL_NAME])
+def test_an_attribute_of_an_odd_type_is_a_slice_like_any_other(name: str, tmp_path: Path) -> None:
+    for number, known in enumerate((SESSION, TURN, AGENT, {semconv.OPERATION_NAME: semconv.EXECUTE_TOOL})):
+        odd = {**known, name: ["a", "list"]}
+        (slice_,) = (one for one in events_of(exported(write(tmp_path / str(number), span("0" * 16, "odd", 1, 1, odd))))
+                     if one["ph"] == "X")  # fmt: skip
+        assert slice_["name"]
+
+
 def test_calls_at_once_have_lanes_of_their_own_even_one_within_the_other(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
