@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent_trace_otel import semconv
+from agent_trace_otel.dialects import LEAST_EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from agent_trace_otel.open_span import OpenSpan
     from agent_trace_otel.store.writer import SessionWriter
 
-_MAX_ANSWERS = 10_000
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MAX_KNOWN = 10_000
 _MAX_CALLS = 256
 _USAGE = (
     semconv.USAGE_INPUT_TOKENS,
@@ -33,8 +37,6 @@ _USAGE = (
     semconv.USAGE_REASONING_OUTPUT_TOKENS,
 )
 _FILLED = (semconv.RESPONSE_ID, semconv.RESPONSE_MODEL, semconv.OUTPUT_MESSAGES, semconv.PROVIDER_NAME, semconv.COST)
-_LEAST_EXACT = "openllmetry"
-"""Adds the output tokens of Anthropic's first event to those of its last one, which include them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +72,7 @@ class ModelCall:
         return self.usage is not None and self.usage == outer.usage and bool(self.models & outer.models)
 
 
-def model_call(state: OpenSpan, values: Mapping[str, Any], dialects: tuple[str, ...]) -> ModelCall:
+def model_call(state: OpenSpan, values: Mapping[str, Any], spoken: tuple[str, ...]) -> ModelCall:
     """Return what a span that ends says of its model call."""
     names = (values.get(semconv.REQUEST_MODEL), values.get(semconv.RESPONSE_MODEL))
     used = (values.get(semconv.USAGE_INPUT_TOKENS), values.get(semconv.USAGE_OUTPUT_TOKENS))
@@ -84,7 +86,7 @@ def model_call(state: OpenSpan, values: Mapping[str, Any], dialects: tuple[str, 
         told="" if state.muted else state.span_id,
         writer=state.writer,
         values=values,
-        exactness=2 if not state.is_foreign else 0 if _LEAST_EXACT in dialects else 1,
+        exactness=2 if not state.is_foreign else 0 if LEAST_EXACT in spoken else 1,
     )
 
 
@@ -93,6 +95,15 @@ class Folding:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[tuple[str, str], list[ModelCall]] = OrderedDict()
+        self._ended: OrderedDict[str, ModelCall] = OrderedDict()
+        self._waiting: OrderedDict[str, list[ModelCall]] = OrderedDict()
+        """Calls that ended in spans which nobody has seen begin: an exporter sees the inner span first."""
+
+    def begin(self, state: OpenSpan) -> None:
+        """Let a span that begins know of the calls that ended in it already; of a model call they have told all."""
+        state.calls = self._waiting.pop(state.span_id, None) if self._waiting else None
+        if state.calls and state.kind == "model":
+            state.muted = state.muted or any(call.told and call.writer is state.writer for call in state.calls)
 
     def end(self, state: OpenSpan, call: ModelCall) -> None:
         """Note a model call that ends: what it is the same as, who tells it, and whose numbers are told.
@@ -108,6 +119,9 @@ class Folding:
             if above.call is not None and call.is_inside(above.call):
                 same[above.call.span_id] = above.call
             above = above.above
+        outer = self._ended.get(state.parent_id) if state.above is None else None
+        if outer is not None and call.is_inside(outer):
+            same[outer.span_id] = outer
         known = self._of_answer(state, call)
         for other in known:
             same.setdefault(other.span_id, other)
@@ -118,28 +132,33 @@ class Folding:
             call.told = next((other.told for other in told if other.told and other.writer is call.writer), call.told)
             state.muted = call.told != call.span_id
         call.values = _merged(call, list(same.values()), inner)
-        known.append(replace(call, values=_numbers(call.values)))
+        remembered = replace(call, values=_numbers(call.values))
+        known.append(remembered)
+        _remember(self._ended, call.span_id, remembered)
         state.call = call
 
     def pass_on(self, state: OpenSpan) -> None:
         """Let the span around one that ends know of the model calls in it."""
         above = state.above
         ended = [state.call] if state.call is not None else state.calls
-        if above is not None and ended:
-            if above.calls is None:
-                above.calls = []
-            above.calls += ended[: _MAX_CALLS - len(above.calls)]
         state.calls = None
+        if not ended:
+            return
+        if above is not None:
+            above.calls = known = above.calls or []
+        elif state.parent_id:
+            known = self._waiting.get(state.parent_id) or []
+            _remember(self._waiting, state.parent_id, known)
+        else:
+            return
+        known += ended[: _MAX_CALLS - len(known)]
 
     def _of_answer(self, state: OpenSpan, call: ModelCall) -> list[ModelCall]:
         if not call.response_id:
             return []
         key = (state.trace_id, call.response_id)
-        known = self._answers.get(key)
-        if known is None:
-            known = self._answers[key] = []
-            if len(self._answers) > _MAX_ANSWERS:
-                self._answers.popitem(last=False)
+        known = self._answers.get(key) or []
+        _remember(self._answers, key, known)
         return known
 
 
@@ -160,6 +179,12 @@ def _merged(call: ModelCall, same: list[ModelCall], inner: list[ModelCall]) -> d
             if not values.get(name) and other.values.get(name):
                 values[name] = other.values[name]
     return values
+
+
+def _remember(known: OrderedDict[K, V], key: K, value: V) -> None:
+    known[key] = value
+    if len(known) > _MAX_KNOWN:
+        known.popitem(last=False)
 
 
 def _distinct(calls: list[ModelCall]) -> list[ModelCall]:

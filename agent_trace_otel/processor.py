@@ -206,7 +206,7 @@ class SessionSpanProcessor(SpanProcessor):
         if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
             state.agent = str(state.clean.get(semconv.AGENT_NAME, ""))
         state.opened = state.inherited = False
-        state.points = state.call = state.calls = None
+        state.points = state.call = None
         state.above = parent
         state.span_id = f"{ids.span_id:016x}"
         if parent is not None:
@@ -214,6 +214,7 @@ class SessionSpanProcessor(SpanProcessor):
         else:
             state.trace_id = f"{ids.trace_id:032x}"
             state.parent_id = f"{above.span_id:016x}" if above is not None else ""
+        self._folding.begin(state)
         state.tail = _tail(state, raw)
         return state
 

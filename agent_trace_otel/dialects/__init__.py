@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from agent_trace_otel.dialects.content import is_content
 from agent_trace_otel.dialects.given import Given
+from agent_trace_otel.dialects.openllmetry import LEAST_EXACT
 from agent_trace_otel.dialects.reading import OURS, Reading, may_be_read, read
 
-__all__ = ["OURS", "Given", "Reading", "is_content", "may_be_read", "read"]
+__all__ = ["LEAST_EXACT", "OURS", "Given", "Reading", "is_content", "may_be_read", "read"]

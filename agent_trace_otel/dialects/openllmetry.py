@@ -53,8 +53,13 @@ def _session(values: Values) -> str | None:
     return next((found for name in _SESSIONS if (found := text(values.get(prefix + name)))), None)
 
 
+LEAST_EXACT = "openllmetry"
+"""Whose numbers to believe last: of a stream of Anthropic's it adds the output tokens of the first event to those of
+the last one, which include them."""
+
 OPENLLMETRY = Dialect(
-    name="openllmetry",
+    name=LEAST_EXACT,
+    scopes=("opentelemetry.instrumentation.openai.v", "opentelemetry.instrumentation.anthropic"),
     marks=("traceloop.",),
     derived=_derived,
     content=(

@@ -57,8 +57,8 @@ def with_notes(entries: Iterable[Entry], notes: Iterable[SpanNote]) -> Iterator[
 
 
 def _of_span(span: RecordedSpan, first: float) -> Iterator[SpanNote]:
-    method = span.attributes.get(semconv.MCP_METHOD_NAME)
-    if method is not None and kind_of(span.attributes) == "agent":
+    method = span.told.get(semconv.MCP_METHOD_NAME)
+    if method is not None and kind_of(span.told) == "agent":
         message = span.message or str(span.attributes.get(semconv.ERROR_TYPE, "error")) if span.failed else None
         said = {name: span.attributes[name] for name in _SAID if name in span.attributes}
         yield SpanNote(span.name, span.start / 1e9 - first, _details(said), (span.end - span.start) / 1e6, message)

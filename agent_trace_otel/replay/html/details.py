@@ -12,6 +12,7 @@ The forms of a part: ``text`` and ``error`` are plain text, ``prose`` is text wi
 from __future__ import annotations
 
 from agent_trace_otel import semconv
+from agent_trace_otel.dialects import is_content
 from agent_trace_otel.replay.html.readable import latest_messages, parsed, readable
 from agent_trace_otel.store.lines import as_text, is_list, is_object, text_of
 
@@ -72,7 +73,7 @@ _PATCH_STARTS = ("*** Begin Patch", "diff --git ")
 
 def of_span(span: RecordedSpan) -> Detail:
     """Return the detail of an ended span."""
-    get = span.attributes.get
+    get = span.told.get
     parts: list[Part] = []
     exceptions = [attributes for _, name, attributes in span.events if name == semconv.EXCEPTION_EVENT]
     messages = [span.message, *(text_of(found, semconv.EXCEPTION_MESSAGE) for found in exceptions)]
@@ -100,7 +101,12 @@ def of_span(span: RecordedSpan) -> Detail:
         parts.append(_part("Span events", "json", events))
     if span.links:
         parts.append(_part("Links", "json", [{"trace_id": trace, "span_id": of} for trace, of in span.links]))
-    attributes = {name: value for name, value in span.attributes.items() if name not in _IN_PARTS}
+    is_read = any(name in span.told and name not in span.attributes for name in _IN_PARTS)
+    attributes = {
+        name: value
+        for name, value in span.attributes.items()
+        if name not in _IN_PARTS and not (is_read and is_content(name))
+    }
     return {
         "facts": readable([[label, get(name)] for label, name in _FACTS if get(name) is not None]),
         "parts": parts,

@@ -25,6 +25,7 @@ from agent_trace_otel.replay.html.event_rows import event_rows
 from agent_trace_otel.replay.html.order import end_frames, in_order
 from agent_trace_otel.replay.html.readable import readable, readable_text
 from agent_trace_otel.replay.html.rows import LATEST
+from agent_trace_otel.replay.html.same_calls import folded
 from agent_trace_otel.replay.html.span_rows import span_rows
 from agent_trace_otel.replay.html.spans import SpansFile
 from agent_trace_otel.replay.listing import summary
@@ -76,7 +77,7 @@ def page(session: Session, index: SessionIndex) -> Iterator[str]:
     spans = SpansFile(session.spans_path)
     rows: list[Row] = []
     yield from _details(index, spans, rows.append)
-    ordered = in_order(rows)
+    ordered = in_order(folded(rows))
     if session.state == "ended":
         end_frames(ordered)
     origin = min((row.start for row in ordered), default=0)

@@ -29,20 +29,27 @@ class Row:
     call that is open and for what has no duration. ``outcome`` is "" for a call that went well and for what is no call,
     `OPEN`, or a value of ``agent_trace.outcome``. ``agent`` is the sub-agent that a call belongs to. ``place`` says
     where the page holds the detail: block and place in it.
+
+    Of spans: ``same`` are the spans that are the same call, ``is_rough`` says that its numbers are not to be relied on,
+    ``over_mcp`` that a tool was called over MCP, with ``arguments``.
     """
 
     __slots__ = (
         "agent",
+        "arguments",
         "cost",
         "depth",
         "end",
         "failed",
+        "is_rough",
         "key",
         "kind",
         "name",
         "outcome",
+        "over_mcp",
         "parent",
         "place",
+        "same",
         "start",
         "summary",
         "tokens",
@@ -56,6 +63,9 @@ class Row:
         self.tokens, self.cost = 0, 0.0
         self.depth = 0
         self.place: tuple[int, int] = NOWHERE
+        self.same: tuple[str, ...] = ()
+        self.is_rough = self.over_mcp = False
+        self.arguments: Any = None
 
     def say(self, name: str, summary: str) -> None:
         """Name the row, and say what tells it apart from others of the name."""

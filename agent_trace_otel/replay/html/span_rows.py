@@ -6,6 +6,7 @@ Comes in: the spans of a SpansFile. Goes out: (Row, detail) pairs in no order. P
 from __future__ import annotations
 
 from agent_trace_otel import semconv
+from agent_trace_otel.dialects import LEAST_EXACT
 from agent_trace_otel.replay.html.details import of_span
 from agent_trace_otel.replay.html.readable import parsed
 from agent_trace_otel.replay.html.rows import Row, plain, told_by
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 def span_rows(spans: Iterable[RecordedSpan]) -> Iterator[tuple[Row, Detail]]:
     """Yield a row for each span."""
     for span in spans:
-        get = span.attributes.get
-        kind: str = kind_of(span.attributes)
+        get = span.told.get
+        kind: str = kind_of(span.told)
         if kind in ("agent", "resource") and get(semconv.MCP_METHOD_NAME) is not None:
             kind = "mcp"
         elif kind == "agent" and get(semconv.SCOPE) == semconv.SCOPE_TURN:
@@ -44,14 +45,24 @@ def span_rows(spans: Iterable[RecordedSpan]) -> Iterator[tuple[Row, Detail]]:
             )
         cost = get(semconv.SESSION_COST if kind == "session" else semconv.COST)
         row.cost = float(cost) if is_number(cost) else 0.0
+        same = get(semconv.DUPLICATES)
+        row.same = tuple(filter(_is_text, same)) if is_list(same) else ()
+        row.is_rough = LEAST_EXACT in span.dialects
+        if kind == "tool":
+            row.over_mcp = get(semconv.MCP_METHOD_NAME) is not None
+            row.arguments = get(semconv.TOOL_CALL_ARGUMENTS)
         name, summary = _said_by(kind, span)
         row.say(name or span.name or kind, " · ".join(filter(None, (summary, span.message if row.failed else ""))))
         yield row, of_span(span)
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _said_by(kind: str, span: RecordedSpan) -> tuple[str, str]:
     """Return name and summary."""
-    get = span.attributes.get
+    get = span.told.get
 
     def text(name: str) -> str:
         value = get(name)

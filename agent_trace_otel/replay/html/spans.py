@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from agent_trace_otel.dialects import Given, read
 from agent_trace_otel.store.lines import is_list, is_object
 from agent_trace_otel.store.spans_file import SpansReader
 
@@ -26,11 +27,13 @@ class RecordedSpan:
     """One span: ids in hex, times in unix nanoseconds, attributes as plain values.
 
     ``events`` are (time, name, attributes), ``links`` (trace id, span id). ``message`` is the status's; ``failed``
-    tells whether the status is ERROR.
+    tells whether the status is ERROR. ``told`` is what the attributes say in the convention's names, whoever wrote
+    them, and ``dialects`` how they say it.
     """
 
     __slots__ = (
         "attributes",
+        "dialects",
         "end",
         "events",
         "failed",
@@ -40,10 +43,11 @@ class RecordedSpan:
         "parent",
         "span",
         "start",
+        "told",
         "trace",
     )
 
-    def __init__(self, found: dict[str, Any]) -> None:
+    def __init__(self, found: dict[str, Any], scope: str = "") -> None:
         self.trace, self.span, self.parent = (_text(found, key) for key in ("traceId", "spanId", "parentSpanId"))
         self.name = _text(found, "name")
         self.start, end = _nanoseconds(found.get("startTimeUnixNano")), _nanoseconds(found.get("endTimeUnixNano"))
@@ -56,6 +60,9 @@ class RecordedSpan:
             (_nanoseconds(event.get("timeUnixNano")), _text(event, "name"), _attributes(event))
             for event in _objects(found, "events")
         ]
+        told = [(name, attributes) for _, name, attributes in self.events]
+        reading = read(Given(self.attributes, self.name, scope, told))
+        self.told, self.dialects = reading.attributes, reading.dialects
         self.links = [(_text(link, "traceId"), _text(link, "spanId")) for link in _objects(found, "links")]
 
 
@@ -77,13 +84,15 @@ class SpansFile:
         for request in reader.requests():
             for resource in _objects(request, "resourceSpans"):
                 for scope in _objects(resource, "scopeSpans"):
-                    yield from self._read(_objects(scope, "spans"))
+                    about = scope.get("scope")
+                    name = _text(about, "name") if is_object(about) else ""
+                    yield from self._read(_objects(scope, "spans"), name)
         self.unreadable += reader.skipped
 
-    def _read(self, found: list[dict[str, Any]]) -> Iterator[RecordedSpan]:
+    def _read(self, found: list[dict[str, Any]], scope: str) -> Iterator[RecordedSpan]:
         for values in found:
             try:
-                span = RecordedSpan(values)
+                span = RecordedSpan(values, scope)
             except ValueError:
                 self.unreadable += 1
                 continue
