@@ -7,7 +7,7 @@ field that is not there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,19 +24,26 @@ def field(owner: object, *names: str) -> Any:  # noqa: ANN401 - whatever the cli
     """Return the first of the named dict items or attributes that is there and not None."""
     data: Any = owner
     value: Any
+    is_dict = isinstance(owner, dict)
     for name in names:
         try:
-            if isinstance(owner, dict):
+            if is_dict:
                 value = data.get(name)
             else:
                 value = getattr(data, name, None)
-                if value is None and isinstance(owner, Mapping):  # asked last, being slow
+                if value is None and _is_mapping(data.__class__):  # asked last, being slow
                     value = data.get(name)
         except Exception:  # noqa: BLE001 - a property of the client's or the user's may raise anything
             value = None
         if value is not None:
             return value
     return None
+
+
+@lru_cache(maxsize=256)
+def _is_mapping(kind: type) -> bool:
+    """Tell whether objects of a class have items; remembered, since a stream asks of each chunk."""
+    return issubclass(kind, Mapping)
 
 
 def text_field(owner: object, *names: str) -> str | None:
@@ -80,7 +87,11 @@ def _count(value: object) -> int | None:
 
 
 def members(value: object) -> list[Any]:
-    """Return the members of a list or tuple, none of anything else."""
+    """Return the members of a list or tuple, none of anything else; not to be changed, since it may be the user's."""
+    listed: Any = value
+    if type(listed) is list and len(listed) <= MAX_MEMBERS:
+        whole: list[Any] = listed
+        return whole
     if isinstance(value, (list, tuple)):
         return list(islice(cast("Iterable[Any]", value), MAX_MEMBERS))
     return []

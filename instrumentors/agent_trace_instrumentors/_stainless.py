@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _REQUEST: Final = context_api.create_key("agent-trace-client-request")
 _MAX_BODY: Final = 1 << 23
 """Bytes kept of a body that the program reads itself."""
+_EVENT_START: Final = re.compile(r"\s*(?:data|event|id|retry)?:")  # not every server names the content type
 _EVENT_END: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
 _HTTP_PORTS: Final = {"http": 80, "https": 443}
 
@@ -213,7 +214,7 @@ class ClientCall(ClientRequest):
 
     def _read_body(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         text = body.decode("utf-8", "replace")
-        if "event-stream" not in headers.get("content-type", ""):
+        if "event-stream" not in headers.get("content-type", "") and not _EVENT_START.match(text):
             try:
                 return model_io.read_response(json.loads(text))
             except ValueError:  # no JSON, or cut short
