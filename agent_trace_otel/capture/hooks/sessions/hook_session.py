@@ -249,8 +249,9 @@ class HookSession:
         settings = in_force.settings
         self._redactor = settings.redactor() if settings.redact else None
         self._with_content = settings.capture_content
+        joined = header.joined
         session = identity.Session(
-            identity.folder_name(self.key.session_id),
+            identity.folder_name(joined or self.key.session_id),
             self._dialect.name,
             header.store,
             redact=settings.redact,
@@ -269,7 +270,10 @@ class HookSession:
         if self.is_replaying:
             run.skip_written()
         cwd = {semconv.PROCESS_WORKING_DIRECTORY: header.cwd} if header.cwd else {}
-        run.begin(header.run, header.previous, header.client, cwd)
+        if joined:
+            run.join(self.key.session_id, header.at, cwd)
+        else:
+            run.begin(header.run, header.previous, header.client, cwd)
         self._machine, self._run, self._begin_after = machine, run, 0.0
         self._transcripts.begin(header.at)
         self._last_at = header.at

@@ -80,6 +80,20 @@ class ReportedRun:
         if self.session.root is not None:
             self._open[RUN] = self.session.root
 
+    def join(self, session_id: str, at: int, attributes: Mapping[str, Any]) -> None:
+        """Begin the run as an agent of the session that the client was started in, under the span it was started in.
+
+        Args:
+            session_id: the client's own.
+            at: unix nanoseconds; a session may be joined more than once.
+            attributes: what is known of the run.
+        """
+        told = Told(self.session, at, ("agent", f"{session_id}@{at}"), attributes=attributes)
+        with self.pipeline:
+            self.session.root = spans.start_agent(self.session.name, agent_id=session_id, told=told)
+        if self.session.root is not None:
+            self._open[RUN] = self.session.root
+
     def skip_written(self) -> None:
         """Write only what the folder has not: the run is told anew."""
         writer_for(self.session.trace_dir, self.session.id).skip_written()

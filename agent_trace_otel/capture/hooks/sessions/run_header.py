@@ -65,6 +65,12 @@ class RunHeader:
     env: Mapping[str, str]
     traceparent: str
 
+    @property
+    def joined(self) -> str:
+        """The id of the session of the traced program that started the client, empty if none did."""
+        is_under = identity.context_of_environment({"TRACEPARENT": self.traceparent}) is not None
+        return self.env.get(identity.SESSION_ID_VARIABLE, "").strip() if is_under else ""
+
     def to_data(self) -> dict[str, Any]:
         """Return it as a journal keeps it."""
         return {
