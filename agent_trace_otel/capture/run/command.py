@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from agent_trace_otel.capture.run.plan import Plan
     from agent_trace_otel.capture.run.session import RunSession
 
-_SIGNALS_OF_PYTHON = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")  # ignored by the interpreter, and by what it starts if let
 _DECIDED_BY_ROOT = "parentbased_"  # OTEL_TRACES_SAMPLER: what the root decides, all follow
 
 
@@ -56,7 +56,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
     signal.signal(signal.SIGCHLD, take_no_notice)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)  # also in the threads to come
     try:
-        pid = _started(plan.command, plan.environment(os.environ, reports.path), mask)
+        program = _started(plan.command, plan.environment(os.environ, reports.path), mask)
     except (OSError, ValueError) as error:
         reports.close()
         say(f"can't run {plan.command[0]}: {(error.strerror if isinstance(error, OSError) else None) or error}")
@@ -68,8 +68,8 @@ def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
     if option:
         reports.tell(f"{plan.command[0]} {option} imports nothing of ours, so the program is not traced")
     if session is None and not plan.joins:
-        session = _opened(plan, pid)
-    exit_code = _end_of(pid)
+        session = _opened(plan, program.pid)
+    exit_code = _end_of(program)
     ended_ns = time.time_ns()
     shown_code = exit_code if exit_code >= 0 else KILLED - exit_code
     for number in FORWARDED:  # from now on a signal is meant for us, who only have to write the end
@@ -95,25 +95,25 @@ def _opened(plan: Plan, pid: int) -> RunSession:
     return RunSession(plan, pid)
 
 
-def _started(command: tuple[str, ...], environment: Mapping[str, str], mask: Iterable[int]) -> int:
-    """Start the program and return its process id; it inherits what this process inherited.
+def _started(command: tuple[str, ...], environment: Mapping[str, str], mask: Iterable[int]) -> subprocess.Popen[bytes]:
+    """Start the program; it inherits what this process inherited.
 
     Raises:
         OSError: there is no such program, or it can't be executed.
         ValueError: a word of the command can't be passed on.
     """
-    numbers = [getattr(signal, name) for name in _SIGNALS_OF_PYTHON if hasattr(signal, name)]
-    return os.posix_spawnp(command[0], command, environment, setsigmask=mask, setsigdef=numbers)
+    return subprocess.Popen(  # noqa: S603 - what the user asked to run
+        command,
+        env=environment,
+        close_fds=False,  # what this process opens is closed all the same
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),  # noqa: PLW1509 - there is one thread as yet
+    )
 
 
-def _end_of(pid: int) -> int:
+def _end_of(program: subprocess.Popen[bytes]) -> int:
     """Return how the program ended, as Python tells it; until then it gets the signals that come."""
-    while True:
+    while (code := program.poll()) is None:
         number, is_for_the_group = next_signal()
-        if number != signal.SIGCHLD:
-            if not is_for_the_group:
-                os.kill(pid, number)
-            continue
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
+        if number != signal.SIGCHLD and not is_for_the_group:
+            program.send_signal(number)
+    return code

@@ -52,7 +52,7 @@ def _hidden() -> "ModuleSpec | None":
     """Take our directory out of sys.path; return the spec of the sitecustomize that it hid."""
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib is not loaded yet
     sys.path[:] = [entry for entry in sys.path if entry != here]
-    from importlib.machinery import PathFinder
+    from _frozen_importlib_external import PathFinder  # is there; importlib.machinery would have to be loaded
 
     return PathFinder.find_spec("sitecustomize")
 
@@ -63,7 +63,7 @@ _spec = _hidden()
 if _spec is None or _spec.loader is None:
     # what `site` expects where there is no sitecustomize, and passes over; it forgets this module, too
     raise ImportError("no sitecustomize but ours", name="sitecustomize")  # noqa: TRY003, EM101
-from importlib.util import module_from_spec  # noqa: E402 - most programs have no sitecustomize
+from _frozen_importlib import module_from_spec  # noqa: E402 - most programs have no sitecustomize
 
 sys.modules["sitecustomize"] = _module = module_from_spec(_spec)
 _spec.loader.exec_module(_module)
