@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("store", "told"),
     },
     "replay": {"prices", "store"},
-    "doctor": {"capture", "delivery", "replay", "store"},
+    "doctor": {"capture", "delivery", "instrumentation", "replay", "store"},
     "options": {"capture", "replay"},
     "testing": {"identity", "pipeline", "recording", "spans", "span_sessions", "store"},
     "commands": {"capture", "instrumentation", "options", "replay", "store", "delivery", "demo", "doctor"},

@@ -190,18 +190,30 @@ def hook(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Tell what is configured and what is recorded."""
+    """Tell what is configured, what is recorded, and what is wrong."""
     from pathlib import Path
 
-    from agent_trace_otel import doctor
-    from agent_trace_otel.replay.terminal import columns_of
+    from agent_trace_otel import options
+    from agent_trace_otel.commands import targets
+    from agent_trace_otel.doctor import report
+    from agent_trace_otel.replay.terminal import columns_of, wants_colour
 
-    sections = doctor.examine(arguments.trace_dir, os.environ, Path.cwd())
-    report = doctor.as_json(sections)
+    asked = targets.target_of(arguments) if targets.is_named(arguments) else None
+    if asked is None:
+        options.refuse(arguments, ("header",), "needs --endpoint or --to")
+    sections = report.examine(
+        arguments.trace_dir,
+        os.environ,
+        Path.cwd(),
+        asked=asked,
+        sends=not arguments.no_send,
+        tries=arguments.libraries,
+    )
+    found = report.as_json(sections)
     if arguments.json:
         import json
 
-        write(json.dumps(report, indent=2) + "\n")
+        write(json.dumps(found, indent=2) + "\n")
     else:
-        write(doctor.as_text(sections, columns_of(sys.stdout)))
-    return 0 if report["ok"] else 1
+        write(report.as_text(sections, columns_of(sys.stdout), colour=wants_colour(sys.stdout)))
+    return 0 if found["ok"] else 1
