@@ -216,6 +216,9 @@ def _demo(command: argparse.ArgumentParser) -> None:
 
 def _doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--no-send", action="store_true", help="send no test span to the back end")
+    command.add_argument("--libraries", action="store_true", help="import each library and try what can be patched")
+    back_end(command, "send the test span")
 
 
 def _list(command: argparse.ArgumentParser) -> None:
@@ -438,7 +441,7 @@ def _import(command: argparse.ArgumentParser) -> None:
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("record an offline agent into the trace directory and replay it", _demo),
-    "doctor": ("show what is configured, what is recorded, and what is wrong", _doctor),
+    "doctor": ("show what is configured, what is recorded, what is wrong, and whether the back end answers", _doctor),
     "list": ("list the sessions, newest first", _list),
     "replay": ("show a session as it happened", _replay),
     "stats": ("count a session: calls, errors, latencies and tokens per tool and model", _stats),

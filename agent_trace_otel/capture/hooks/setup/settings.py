@@ -62,12 +62,12 @@ def without_hooks(text: str, agent: Agent) -> str:
 
 def holds_ours(text: str) -> bool:
     """Tell whether some command in these settings is ours."""
-    return any(_OURS.search(command) for command in _commands(text))
+    return any(_OURS.search(command) for command in commands_in(text))
 
 
 def of_agent_strace(text: str) -> list[str]:
     """Return the commands of agent-strace in these settings, which would record everything a second time."""
-    return [command for command in _commands(text) if _AGENT_STRACE.search(command)]
+    return [command for command in commands_in(text) if _AGENT_STRACE.search(command)]
 
 
 def _with_event(text: str, agent: Agent, event: str, entries: object, wanted: dict[str, Any] | None) -> str:
@@ -138,7 +138,7 @@ def _read(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return document, hooks
 
 
-def _commands(text: str) -> Iterator[str]:
+def commands_in(text: str) -> Iterator[str]:
     """Yield every command line of the hooks; none when the text can't be read."""
     try:
         hooks = _read(text)[1] if text.strip() else {}
