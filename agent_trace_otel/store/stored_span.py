@@ -112,7 +112,7 @@ def readers_of_request(request: Mapping[str, Any], *, flags: int = 0) -> list[Ca
 
 def _readers(request: Mapping[str, Any], flags: int) -> Iterator[Callable[[], ReadableSpan]]:
     for resource_spans in _list(request, "resourceSpans"):
-        attributes = _attributes(resource_spans.get("resource") or {})
+        attributes = attributes_in(resource_spans.get("resource") or {})
         resource = Resource(attributes, resource_spans.get("schemaUrl"))
         for scope_spans in _list(resource_spans, "scopeSpans"):
             scope = _scope(scope_spans.get("scope") or {}, scope_spans.get("schemaUrl"))
@@ -138,7 +138,7 @@ def _told() -> Iterator[None]:
 def _scope(scope: Mapping[str, Any], schema_url: str | None) -> InstrumentationScope | None:
     if not scope and not schema_url:
         return None
-    return InstrumentationScope(scope.get("name", ""), scope.get("version"), schema_url, _attributes(scope))
+    return InstrumentationScope(scope.get("name", ""), scope.get("version"), schema_url, attributes_in(scope))
 
 
 def _span(span: Mapping[str, Any], resource: Resource, scope: InstrumentationScope | None, flags: int) -> StoredSpan:
@@ -153,7 +153,7 @@ def _span(span: Mapping[str, Any], resource: Resource, scope: InstrumentationSco
         context=context,
         parent=parent,
         resource=resource,
-        attributes=_attributes(span),
+        attributes=attributes_in(span),
         events=[_event(event) for event in _list(span, "events")],
         links=[_link(link) for link in _list(span, "links")],
         kind=_KINDS[span.get("kind") or 0],
@@ -183,15 +183,20 @@ def _status(status: Mapping[str, Any]) -> Status:
 
 def _event(event: Mapping[str, Any]) -> Event:
     time = _int(event.get("timeUnixNano"))
-    return StoredEvent(_text(event.get("name") or ""), _attributes(event), time, _int(event.get(_DROPPED)))
+    return StoredEvent(_text(event.get("name") or ""), attributes_in(event), time, _int(event.get(_DROPPED)))
 
 
 def _link(link: Mapping[str, Any]) -> Link:
     context = _context(link, is_remote=bool(_int(link.get("flags")) & IS_REMOTE))
-    return StoredLink(context, _attributes(link), _int(link.get(_DROPPED)))
+    return StoredLink(context, attributes_in(link), _int(link.get(_DROPPED)))
 
 
-def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
+def attributes_in(holder: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that an object of OTLP JSON has, with plain values.
+
+    Raises:
+        ValueError, TypeError, AttributeError, KeyError: they are none.
+    """
     return _key_values(_list(holder, "attributes"))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent_trace_otel import identity
+from agent_trace_otel.capture.collect.log_spans import SCOPE
 from agent_trace_otel.capture.hooks import state
 from agent_trace_otel.store.folder import EVENTS
 
@@ -31,6 +32,9 @@ SCOPES: Final = {
 }
 """Beginning of an instrumentation scope's name -> the agent that reports under it, as its hooks' sessions are named."""
 
+TOLD_IN_LOGS: Final = ("gemini-cli",)
+"""Scopes whose spans repeat, in part, what the agent's log events tell (`log_stories`)."""
+
 _START: Final = b'{"event_type":"session_start"'
 _FIRST_BYTES: Final = 1 << 16
 _AGAIN_SECONDS: Final = 5.0
@@ -39,10 +43,14 @@ _MAX_KNOWN: Final = 10_000
 
 def agent_of(span: ReadableSpan) -> str:
     """Return which coding agent tells a span of itself, nothing for any other span."""
-    scope = span.instrumentation_scope
-    if scope is None:
-        return ""
-    return next((agent for start, agent in SCOPES.items() if scope.name.startswith(start)), "")
+    name = _scope_of(span)
+    if name.startswith(SCOPE):
+        return name[len(SCOPE) :]
+    return next((agent for start, agent in SCOPES.items() if name.startswith(start)), "")
+
+
+def _scope_of(span: ReadableSpan) -> str:
+    return span.instrumentation_scope.name if span.instrumentation_scope is not None else ""
 
 
 def store_of(session_id: str) -> Path | None:
@@ -65,9 +73,9 @@ class Hooked:
         self._known: OrderedDict[Path, tuple[str, float]] = OrderedDict()
 
     def tell(self, span: ReadableSpan, writer: SessionWriter) -> bool:
-        """Tell whether a span repeats what the hooks of the same agent tell in its session."""
+        """Tell whether a span repeats what the agent's hooks, or its log events, tell in its session."""
         agent = agent_of(span)
-        return bool(agent) and self._agent_of(writer.folder) == agent
+        return bool(agent) and (_scope_of(span).startswith(TOLD_IN_LOGS) or self._agent_of(writer.folder) == agent)
 
     def _agent_of(self, folder: Path) -> str:
         agent, at = self._known.get(folder, ("", 0.0))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent_trace_otel import guard
 from agent_trace_otel.capture.collect.answers import RefusedError
+from agent_trace_otel.capture.collect.log_spans import LogSpans
 from agent_trace_otel.capture.collect.sessions import CollectedSessions
 from agent_trace_otel.pipeline import processor_for
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from agent_trace_otel import config
+    from agent_trace_otel.capture.collect.log_records import LogRecord
 
-_SHUTDOWN_PLACE: Final = "record the end of a span"
+_PLACE: Final = "record the end of a span"
 _RETRY_SECONDS: Final = 5
 
 
@@ -47,6 +49,7 @@ class Intake:
         self.counts = Counts()
         self._lock = threading.Lock()
         self._recent = Recent()
+        self._logs = LogSpans()
         self._sessions = CollectedSessions(settings)
         self._processor = processor_for(settings, self._sessions)
         self._processor.is_live = False
@@ -70,7 +73,7 @@ class Intake:
             self.counts.repeated += len(spans) - len(fresh)
             if not fresh:
                 return 0, ""
-            lost, untold = self._sessions.lost_lines(), guard.failures[_SHUTDOWN_PLACE]
+            lost, untold = self._sessions.lost_lines(), guard.failures[_PLACE]
             self._sessions.learn(fresh)
             self._processor.record(fresh)
             if self._sessions.lost_lines() != lost:
@@ -78,10 +81,21 @@ class Intake:
                 self._sessions.catch_up()
                 msg = "the spans could not be written to disk; send them again later"
                 raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, msg, retry_after=_RETRY_SECONDS)
-            rejected = guard.failures[_SHUTDOWN_PLACE] - untold
+            rejected = guard.failures[_PLACE] - untold
             self.counts.spans += len(fresh) - rejected
             self.counts.rejected += rejected
             return rejected, "the span could not be read" if rejected else ""
+
+    def take_log(self, records: Sequence[LogRecord]) -> None:
+        """Write what log events tell of a coding agent's session, unless its hooks tell it.
+
+        Raises:
+            RefusedError: it could not be written; the client is to send them again.
+        """
+        with self._lock:
+            told = [span for span in self._logs.of(records) if not self._sessions.are_told(span)]
+        if told:
+            self.take(told)
 
     def look_after(self) -> None:
         """Do what is due from time to time: spans that found no session are only passed on."""

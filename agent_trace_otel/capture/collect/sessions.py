@@ -15,11 +15,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from agent_trace_otel import dialects, guard, identity
+from agent_trace_otel import foreign, guard, identity
 from agent_trace_otel.capture.collect.hooked import Hooked, store_of
 from agent_trace_otel.capture.collect.joining import join
 from agent_trace_otel.capture.collect.notebook import Bound, Notebook
@@ -89,6 +89,12 @@ class CollectedSessions(SpanSessions):
                 named = _named_by(span)
                 if named is not None:
                     self._note(trace_id, named)
+
+    def are_told(self, span: ReadableSpan) -> bool:
+        """Tell whether hooks tell the session of a span that was made of a log event."""
+        named = conversation_of(span.attributes or {}) or ""
+        writer = self._writer(Bound("", identity.folder_name(named), self._store_of(named)))
+        return self._hooked.tell(span, writer)
 
     def let_go(self) -> list[ReadableSpan]:
         """Return the spans that have waited long enough for a session, and forget them."""
@@ -248,10 +254,5 @@ def _trace_id(span: ReadableSpan) -> int:
 
 def _named_by(span: ReadableSpan) -> str | None:
     """Return the conversation that a span names, if it is an agent's doing."""
-    scope = span.instrumentation_scope
-    events: Sequence[tuple[str, Mapping[str, Any]]] = [(event.name, event.attributes or {}) for event in span.events]
-    given = dialects.Given(attributes_of(span), span.name, scope.name if scope is not None else "", events)
-    said = dialects.read(given).attributes
-    if span_events.kind_of(said) == "generic":
-        return None
-    return conversation_of(said)
+    said = foreign.read(span, attributes_of(span)).attributes
+    return None if span_events.kind_of(said) == "generic" else conversation_of(said)
