@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from agent_trace_otel.delivery.shipping import Shipper, ShipReport
 
+_RECORDERS_GRACE = 60.0
+"""Seconds: a recorder looks every ten whether a client is gone, and tells the end better than we could."""
+
 
 def ship(arguments: argparse.Namespace) -> int:
     """Send what waits in one session or in all, once or for as long as spans come."""
@@ -31,8 +34,11 @@ def ship(arguments: argparse.Namespace) -> int:
 
     target = target_of(arguments)
     folders = _folders(arguments)
-    with closing(Shipper(target, unsampled_too=arguments.unsampled_too, say=say)) as shipper:
-        report = _follow(shipper, folders) if arguments.follow else shipper.ship(folders())
+    with closing(Shipper(target, unsampled_too=arguments.unsampled_too, grace=_grace(), say=say)) as shipper:
+        if arguments.follow:
+            report = _follow(shipper, folders, ends_with_session=arguments.session is not None)
+        else:
+            report = shipper.ship(folders())
     if not report.ok:
         say(str(report))
         return 1
@@ -53,17 +59,37 @@ def _folders(arguments: argparse.Namespace) -> Callable[[], list[Path]]:
     return lambda: only
 
 
-def _follow(shipper: Shipper, folders: Callable[[], list[Path]]) -> ShipReport:
-    """Send until the first SIGINT or SIGTERM."""
-    import signal
+def _grace() -> Callable[[Path], float]:
+    """Return what says how long a dead session must be silent: longer while a recorder has more to tell of it."""
+    from pathlib import Path
 
-    ended: list[int] = []
-    before = {
-        number: signal.signal(number, lambda received, _: ended.append(received))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    from agent_trace_otel.capture.hooks import state
+    from agent_trace_otel.capture.hooks.intake.journal import untold_sessions
+    from agent_trace_otel.delivery.lost import GRACE
+
+    untold = untold_sessions(Path(state.directory()) / state.JOURNALS)
+    return lambda folder: _RECORDERS_GRACE if folder.name in untold else GRACE
+
+
+def _follow(shipper: Shipper, folders: Callable[[], list[Path]], *, ends_with_session: bool) -> ShipReport:
+    """Send until the first SIGINT or SIGTERM, or until the one session is over."""
+    import signal
+    from threading import Event
+
+    from agent_trace_otel.delivery.following import Following
+    from agent_trace_otel.delivery.shipping import is_over
+
+    ended = Event()
+
+    def until() -> bool:
+        return ended.is_set() or (ends_with_session and all(is_over(folder) for folder in folders()))
+
+    def end(*_: object) -> None:
+        ended.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return shipper.follow(folders, until=lambda: bool(ended))
+        return Following(shipper, ended.wait).run(folders, until)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -11,6 +11,7 @@ number of bytes: what does not fit is read back from the file.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import threading
@@ -28,6 +29,7 @@ _MAX_OPEN_FILES: Final = 64
 _MAX_QUEUED_BYTES: Final = 32 << 20
 _SUFFIX: Final = ".ndjson"
 _HEADER: Final = "journal"
+_CHECKPOINT: Final = "checkpoint"
 _GUARDS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder(parse_constant=str).decode
@@ -288,6 +290,18 @@ class Journals:
 
     def _path(self, key: SessionKey) -> Path:
         return self._directory / f"{folder_name(key.agent)}-{folder_name(key.session_id)}{_SUFFIX}"
+
+
+def untold_sessions(directory: Path) -> set[str]:
+    """Return the ids of the sessions that a recorder has journals of and has not told to their end."""
+    found: set[str] = set()
+    for path in directory.glob(f"*{_SUFFIX}"):
+        with contextlib.suppress(OSError), _reader(path) as file:
+            header, *entries = [_entry(line) for line in itertools.islice(file, 3)] or [None]
+            is_over = len(entries) == 1 and entries[0] is not None and entries[0].kind == _CHECKPOINT
+            if header is not None and header.kind == _HEADER and not is_over:
+                found.add(folder_name(str(header.data.get("session_id"))))
+    return found
 
 
 def _line(entry: Entry) -> bytes:
