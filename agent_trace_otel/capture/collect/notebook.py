@@ -32,7 +32,10 @@ _WORTH_IT: Final = 8 << 20  # bytes; a smaller file is left as it is
 
 
 class Bound(NamedTuple):
-    """A trace (hex) and the session it belongs to; ``store`` is the directory of the session's folder."""
+    """A trace (hex) and the session it belongs to.
+
+    ``store`` is the directory of the session's folder, empty for the trace directory that the notebook lies in.
+    """
 
     trace_id: str
     session: str

@@ -190,7 +190,7 @@ class CollectedSessions(SpanSessions):
             known = self._writers.pop(bound.trace_id, None)
             if known is not None:
                 known.close()
-            join(source, SessionFolder(Path(bound.store), bound.session))
+            join(source, SessionFolder(self._directory(bound), bound.session))
             self._writers.pop(bound.session, None)
         except (OSError, StoreError) as error:
             self.lost += 1
@@ -206,23 +206,25 @@ class CollectedSessions(SpanSessions):
 
     def _by_trace(self, trace_id: int) -> Bound:
         named = f"{trace_id:032x}"
-        return Bound(named, named, str(self.trace_dir))
+        return Bound(named, named, "")
+
+    def _directory(self, bound: Bound) -> Path:
+        return Path(bound.store) if bound.store else self.trace_dir
 
     def _store_of(self, session_id: str) -> str:
         name = identity.folder_name(session_id)
         known = self._writers.get(name)
-        if known is not None:
-            return str(known.folder.parent)
-        if (self.trace_dir / name).is_dir():
-            return str(self.trace_dir)
-        return str(store_of(session_id) or self.trace_dir)
+        store = known.folder.parent if known is not None else self.trace_dir
+        if known is None and not (store / name).is_dir():
+            store = store_of(session_id) or store
+        return "" if store == self.trace_dir else str(store)
 
     # -- writers -------------------------------------------------------------------------------------------------
 
     def _writer(self, bound: Bound) -> SessionWriter:
         writer = self._writers.get(bound.session)
         if writer is None:
-            writer = self._writers[bound.session] = writer_for(Path(bound.store), bound.session)
+            writer = self._writers[bound.session] = writer_for(self._directory(bound), bound.session)
             if (writer.folder / EVENTS).exists():
                 self._skip_written(writer)
             if len(self._writers) > MAX_TRACES:
