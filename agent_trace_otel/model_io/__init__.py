@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from agent_trace_otel.model_io.chunks import StreamReading
 from agent_trace_otel.model_io.request import ModelRequest, read_request
-from agent_trace_otel.model_io.response import read_response
+from agent_trace_otel.model_io.response import read_failure, read_response
 
-__all__ = ["ModelRequest", "StreamReading", "read_request", "read_response"]
+__all__ = ["ModelRequest", "StreamReading", "read_failure", "read_request", "read_response"]

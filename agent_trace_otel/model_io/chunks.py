@@ -16,7 +16,7 @@ from agent_trace_otel.model_io.fields import field, google_count, google_field, 
 from agent_trace_otel.model_io.google_chunks import GoogleChunks
 from agent_trace_otel.model_io.ollama import OllamaChunks
 from agent_trace_otel.model_io.openai_chunks import ChatChunks, ResponseEvents
-from agent_trace_otel.model_io.response import read_response
+from agent_trace_otel.model_io.response import read_failure, read_response
 
 
 class StreamReading:
@@ -56,6 +56,13 @@ class StreamReading:
             return {} if self._assembly is None else read_response(self._assembly.answer())
         except Exception:  # noqa: BLE001 - as in add()
             return {}
+
+    def failure(self) -> tuple[str, str] | None:
+        """Return what `read_failure` would of the answer so far; never raises."""
+        try:
+            return None if self._assembly is None else read_failure(self._assembly.answer())
+        except Exception:  # noqa: BLE001 - as in add()
+            return None
 
 
 def _assembly_for(chunk: object) -> Assembly | None:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sized
 
 MAX_MEMBERS = 10_000
 """Messages, parts or choices read of one list."""
@@ -88,10 +88,8 @@ def _count(value: object) -> int | None:
 
 def members(value: object) -> list[Any]:
     """Return the members of a list or tuple, none of anything else; not to be changed, since it may be the user's."""
-    listed: Any = value
-    if type(listed) is list and len(listed) <= MAX_MEMBERS:
-        whole: list[Any] = listed
-        return whole
+    if type(value) is list and len(cast("Sized", value)) <= MAX_MEMBERS:
+        return cast("list[Any]", cast("object", value))
     if isinstance(value, (list, tuple)):
         return list(islice(cast("Iterable[Any]", value), MAX_MEMBERS))
     return []

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from agent_trace_otel.content import MAX_TEXT, cut, jsonable, to_json
 from agent_trace_otel.model_io.fields import SCALARS, field, google_field, members, text_field
-from agent_trace_otel.model_io.parts import Part, image_part, read_parts, text_part, tool_call, tool_response
+from agent_trace_otel.model_io.parts import (
+    Part,
+    image_part,
+    read_parts,
+    spoken_parts,
+    text_part,
+    tool_call,
+    tool_response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,6 +186,7 @@ def message_parts(message: object) -> list[Part]:
     refusal = text_field(message, "refusal")
     if refusal:
         parts.append({"type": "refusal", "content": refusal})
+    parts += spoken_parts(field(message, "audio"))
     for call in members(field(message, "tool_calls")):
         called = field(call, "function", "custom")
         name = text_field(called, "name")

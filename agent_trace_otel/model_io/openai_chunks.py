@@ -34,7 +34,10 @@ class _Call:
 class _Choice:
     """One choice of a stream."""
 
-    __slots__ = ("_calls", "_content", "_legacy", "_reason", "_reasoning", "_refusal", "_room", "_text")
+    __slots__ = (
+        *("_audio", "_calls", "_content", "_legacy", "_reason", "_reasoning", "_refusal", "_room", "_text"),
+        "_transcript",
+    )
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -42,15 +45,19 @@ class _Choice:
         self._reasoning = Text(room)
         self._refusal = Text(room)
         self._text = Text(room)
+        self._transcript = Text(room)
+        self._audio = Text(room)
         self._calls: dict[int, _Call] = {}
         self._legacy: _Call | None = None
         self._reason: str | None = None
 
-    def add(self, choice: object) -> None:
+    def add(self, choice: object) -> bool:
+        """Take a piece of the choice; tell whether it is the last."""
         delta = field(choice, "delta")
         piece = field(delta, "content")
-        if isinstance(piece, str):
+        if isinstance(piece, str) and piece:
             self._content.add(piece)
+            self._add_calls(delta)
         elif delta is None:
             piece = field(choice, "text")
             if isinstance(piece, str):
@@ -58,14 +65,19 @@ class _Choice:
         else:
             self._add_other(delta)
         reason = field(choice, "finish_reason")
-        if isinstance(reason, str):
-            self._reason = reason
+        if not isinstance(reason, str):
+            return False
+        self._reason = reason
+        return True
 
-    def _add_other(self, delta: object) -> None:
+    def _add_calls(self, delta: object) -> bool:
         calls = members(field(delta, "tool_calls"))
         for call in calls:
             self._call(call).add(call)
-        if calls:  # the fields below are seldom there, and an attribute that is missing is a slow one
+        return bool(calls)
+
+    def _add_other(self, delta: object) -> None:
+        if self._add_calls(delta):  # the fields below are seldom there, and an attribute that is missing is a slow one
             return
         for text, names in ((self._reasoning, ("reasoning_content", "reasoning")), (self._refusal, ("refusal",))):
             piece = field(delta, *names)
@@ -75,6 +87,11 @@ class _Choice:
         if legacy is not None:
             self._legacy = self._legacy or _Call(self._room)
             self._legacy.add({"function": legacy})
+        spoken = field(delta, "audio")
+        for text, name in ((self._transcript, "transcript"), (self._audio, "data")):
+            piece = field(spoken, name)
+            if isinstance(piece, str):
+                text.add(piece)
 
     def _call(self, delta: object) -> _Call:
         index = count_field(delta, "index")
@@ -97,6 +114,8 @@ class _Choice:
             "refusal": self._refusal.value(),
             "tool_calls": [call.answer() for _, call in sorted(self._calls.items())],
         }
+        if self._transcript.used or self._audio.used:
+            message["audio"] = {"transcript": self._transcript.value(), "data": self._audio.value()}
         if self._legacy is not None:
             message["function_call"] = {"name": self._legacy.name, "arguments": self._legacy.arguments.value()}
         return {"message": message, "finish_reason": self._reason}
@@ -118,9 +137,9 @@ class ChatChunks:
         if choices is None:  # the client's own stream helper wraps each chunk
             chunk = field(chunk, "chunk")
             choices = field(chunk, "choices")
-        if not self._model:  # the first chunk of Azure has neither
-            self._id = text_field(chunk, "id")
-            self._model = text_field(chunk, "model")
+        if not self._model or not self._id:  # the first chunk of Azure has neither
+            self._id = text_field(chunk, "id") or self._id
+            self._model = text_field(chunk, "model") or self._model
         usage = field(chunk, "usage")
         if usage is not None:
             self._usage = usage
@@ -131,7 +150,8 @@ class ChatChunks:
                 if len(self._choices) >= MAX_PIECES:
                     continue
                 known = self._choices[index] = _Choice(self._room)
-            known.add(choice)
+            if known.add(choice) and usage is None:  # Groq and Moonshot count in places of their own
+                self._usage = field(field(chunk, "x_groq"), "usage") or field(choice, "usage") or self._usage
 
     def answer(self) -> object:
         """Return the completion so far."""
@@ -207,6 +227,7 @@ class ResponseEvents:
         self._room = Room()
         self._items: dict[int, _Item] = {}
         self._response: object = None
+        self._error: object = None
 
     def add(self, chunk: object) -> None:
         """Take one chunk or event."""
@@ -216,6 +237,8 @@ class ResponseEvents:
             response = field(chunk, "response")
             if response is not None:
                 self._response = response
+            elif kind == "error":
+                self._error = chunk
         elif kind.endswith(".delta"):
             item = self._items.get(index)
             piece = field(chunk, "delta")
@@ -233,6 +256,7 @@ class ResponseEvents:
         names = ("id", "model", "status", "incomplete_details", "usage")
         return {
             **{name: field(self._response, name) for name in names},
+            "error": field(self._response, "error") or self._error,
             "object": "response",
             "output": members(field(self._response, "output")) or items,
         }

@@ -233,6 +233,13 @@ def _audio(block: object) -> Part | None:
     return _attachment("audio", audio, None if wave is None else f"audio/{wave}")
 
 
+def spoken_parts(audio: object) -> list[Part]:
+    """Return what a model of Chat Completions said aloud: words and sound; none of an id that stands for it."""
+    words = text_field(audio, "transcript")
+    sound = _blob("audio", None, field(audio, "data") or None)
+    return [*([text_part(words)] if words else []), *([] if sound is None else [sound])]
+
+
 def _file(block: object) -> Part | None:
     inner = field(block, "file")
     return _attachment("document", block if inner is None else inner)

@@ -47,6 +47,30 @@ def read_response(result: object) -> dict[str, Any]:
         return {}
 
 
+def read_failure(result: object) -> tuple[str, str] | None:
+    """Return the provider's code and text of a failure that came as an answer, None for an answer; never raises.
+
+    Responses that failed after they had begun, and servers and gateways that send an error with status 200.
+    """
+    try:
+        return _read_failure(result)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+
+
+def _read_failure(result: object) -> tuple[str, str] | None:
+    error = field(result, "error")
+    if error is None or isinstance(error, bool) or members(field(result, "choices", "data")):
+        return None
+    if isinstance(error, str):
+        return "error", str.__str__(error)
+    message = text_field(error, "message")
+    code = field(error, "code", "type")
+    if message is None and code is None:
+        return None
+    return (str(code) if isinstance(code, (str, int)) else "error"), message or ""
+
+
 def _read(result: object) -> dict[str, Any]:
     if isinstance(result, str):
         return _messages([answer([text_part(str.__str__(result))], "stop")])
@@ -87,7 +111,7 @@ def _openai_choices(result: object) -> dict[str, Any]:
         text = text_field(choice, "text")
         if text is not None:
             messages.append(answer([text_part(text)], reason))
-        elif text_field(message, "role") is not None:
+        elif text_field(message, "role", "content") is not None:  # not every server names the role
             messages.append(output_message(message, reason))
         else:
             continue
@@ -104,15 +128,22 @@ def _openai_choices(result: object) -> dict[str, Any]:
 
 
 def _openai_usage(usage: object) -> dict[str, Any]:
-    """Read the usage of Chat Completions and embeddings (prompt, completion) or of Responses (input, output)."""
+    """Read the usage of Chat Completions and embeddings (prompt, completion) or of Responses (input, output).
+
+    Servers that speak the protocol put what it has no place for beside the totals: DeepSeek, Moonshot, Writer.
+    """
     given = field(usage, "input_tokens_details", "prompt_tokens_details")
     made = field(usage, "output_tokens_details", "completion_tokens_details")
+    cached = count_field(given, "cached_tokens")
+    thought = count_field(made, "reasoning_tokens")
     return {
         semconv.USAGE_INPUT_TOKENS: count_field(usage, "input_tokens", "prompt_tokens"),
         semconv.USAGE_OUTPUT_TOKENS: count_field(usage, "output_tokens", "completion_tokens"),
-        semconv.USAGE_CACHE_READ_INPUT_TOKENS: count_field(given, "cached_tokens"),
+        semconv.USAGE_CACHE_READ_INPUT_TOKENS: (
+            count_field(usage, "prompt_cache_hit_tokens", "cached_tokens") if cached is None else cached
+        ),
         semconv.USAGE_CACHE_WRITE_INPUT_TOKENS: count_field(given, "cache_write_tokens"),
-        semconv.USAGE_REASONING_OUTPUT_TOKENS: count_field(made, "reasoning_tokens"),
+        semconv.USAGE_REASONING_OUTPUT_TOKENS: count_field(usage, "reasoning_tokens") if thought is None else thought,
     }
 
 

@@ -130,7 +130,7 @@ class ModelCall:
 
     def answered(self, answer: object) -> None:
         """End the call with its whole answer: a client's object or parsed JSON."""
-        self.finish(model_io.read_response(answer))
+        self.finish(model_io.read_response(answer), failure=model_io.read_failure(answer))
 
     def failed(self, error: BaseException) -> None:
         """End the call with what it raised."""
@@ -152,8 +152,11 @@ class ModelCall:
 
     def end(self, *, is_abandoned: bool) -> None:
         """End the call with its stream."""
-        outcome = semconv.OUTCOME_ABANDONED if is_abandoned else semconv.OUTCOME_OK
-        self.finish(self.streamed(), outcome=outcome)
+        if is_abandoned:
+            self.finish(self.streamed(), outcome=semconv.OUTCOME_ABANDONED)
+        else:
+            streamed = self.streamed()
+            self.finish(streamed, failure=None if self._reading is None else self._reading.failure())
 
     def error(self, error: BaseException) -> None:
         """End the call with what its stream raised."""
@@ -172,13 +175,29 @@ class ModelCall:
     # the end
 
     def finish(
-        self, attributes: dict[str, Any], *, outcome: str = semconv.OUTCOME_OK, error: BaseException | None = None
+        self,
+        attributes: dict[str, Any],
+        *,
+        outcome: str = semconv.OUTCOME_OK,
+        error: BaseException | None = None,
+        failure: tuple[str, str] | None = None,
     ) -> None:
-        """End the span; a lent one is filled in and left to its owner, who learns of the error as well."""
+        """End the span; a lent one is filled in and left to its owner, who learns of the error as well.
+
+        Args:
+            attributes: what is known only now.
+            outcome: a value of agent_trace.outcome.
+            error: what the call raised.
+            failure: code and text of a failure that came as an answer; nothing was raised.
+        """
         if not spans.captures_content():
             attributes.pop(semconv.OUTPUT_MESSAGES, None)
+        message = ""
+        if failure is not None:
+            attributes[semconv.ERROR_TYPE], message = failure
+            outcome = semconv.OUTCOME_ERROR
         if self._loan is None:
-            spans.end(self.span, attributes, outcome=outcome, error=error)
+            spans.end(self.span, attributes, outcome=outcome, error=error, message=message)
         else:
             self._loan.fill(attributes)
 

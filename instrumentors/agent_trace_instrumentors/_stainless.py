@@ -12,11 +12,9 @@ user's objects stay what they are.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +22,8 @@ from opentelemetry import context as context_api
 
 from agent_trace_instrumentors import _model_call as model_call
 from agent_trace_instrumentors._base import Target
-from agent_trace_instrumentors._stream import AsyncStream, Proxy, SyncStream, Watch, has_method
+from agent_trace_instrumentors._http_body import ReceivedBody, WatchedBody, is_events, parsed, read_events
+from agent_trace_instrumentors._stream import AsyncStream, SyncStream, Watch, has_method
 from agent_trace_otel import guard, model_io, semconv, spans
 
 if TYPE_CHECKING:
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
     from agent_trace_instrumentors._base import Wrapper
 
 _REQUEST: Final = context_api.create_key("agent-trace-client-request")
-_MAX_BODY: Final = 1 << 23
-"""Bytes kept of a body that the program reads itself."""
-_EVENT_START: Final = re.compile(r"\s*(?:data|event|id|retry)?:")  # not every server names the content type
-_EVENT_END: Final = re.compile(r"\r\n\r\n|\n\n|\r\r")
 _HTTP_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -165,10 +160,7 @@ class ClientCall(ClientRequest):
     def __init__(self, span: Span, loan: model_call.Loan | None = None) -> None:
         super().__init__(span, loan)
         self._seen: object = None
-        self._pieces: list[bytes] = []
-        self._room = _MAX_BODY
-        self._response_kind: Any = None
-        self._headers: Mapping[str, str] = {}
+        self._received: ReceivedBody | None = None
 
     def see_before_parsing(self, options: Any) -> None:  # noqa: ANN401 - the client's FinalRequestOptions
         """Note the answer before a helper parses it: one that can't be parsed has cost as much, and raises."""
@@ -188,54 +180,56 @@ class ClientCall(ClientRequest):
         if not hasattr(response, "is_stream_consumed"):
             self.answered(result if self._seen is None else self._seen)
         elif is_stream or not response.is_closed:
-            self._response_kind, self._headers = type(response), response.headers
+            self._received = ReceivedBody(response)
             watch = Watch(self)
-            response.stream = _Body(response.stream, watch, self)
+            response.stream = WatchedBody(response.stream, watch, self.receive)
             watch.end_with(response)
         else:
-            self.finish(self._read_body(response.content, response.headers))
+            self._read(response.content, response.headers)
         return result
 
-    def read_piece(self, piece: bytes) -> None:
-        """Take a piece of a body that the program reads itself, as it came over the wire."""
-        if not self._pieces:
+    def receive(self, piece: bytes) -> None:
+        """Take a piece of a body that the program reads itself."""
+        if self._first is None:
             self._first = time.perf_counter() - self._started
-        if self._room > 0:
-            self._room -= len(piece)
-            self._pieces.append(piece)
+        if self._received is not None:
+            self._received.add(piece)
+
+    def end(self, *, is_abandoned: bool) -> None:
+        """End the call with its stream, or with the body that the program has read itself."""
+        received = self._received
+        if self._reading is None and received is not None and received.pieces and not is_abandoned:
+            self._read(received.decoded(), received.headers)
+        else:
+            super().end(is_abandoned=is_abandoned)
 
     def streamed(self) -> dict[str, Any]:
         """Return what has come so far, in chunks or as bytes."""
-        if self._reading is not None or not self._pieces:
-            return super().streamed()
-        # a response of the same kind undoes what encoding there is
-        whole = self._response_kind(200, headers=self._headers, content=b"".join(self._pieces))
-        return self._read_body(whole.content, self._headers)
-
-    def _read_body(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-        text = body.decode("utf-8", "replace")
-        if "event-stream" not in headers.get("content-type", "") and not _EVENT_START.match(text):
-            try:
-                return model_io.read_response(json.loads(text))
-            except ValueError:  # no JSON, or cut short
-                return {}
-        self._reading = model_io.StreamReading()
-        for event in _EVENT_END.split(text):
-            data = "\n".join(line[5:].strip() for line in event.splitlines() if line.startswith("data:"))
-            try:
-                self._reading.add(json.loads(data))
-            except ValueError:  # [DONE], a comment, an event cut short
-                continue
+        received = self._received
+        if self._reading is None and received is not None and received.pieces:
+            self._reading = read_events(received.decoded())
         return super().streamed()
+
+    def _read(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """End the call with a body that nobody has parsed."""
+        if is_events(body, headers):
+            self._reading = read_events(body)
+            super().end(is_abandoned=False)
+        else:
+            self.answered(parsed(body))
 
     def failure(self, error: BaseException) -> dict[str, Any]:
         """Return what an API error tells, and the answer that could not be parsed."""
-        told: dict[str, Any] = {
+        seen = self._seen if self._seen is not None else getattr(error, "completion", None)
+        body: object = getattr(error, "body", None)  # some clients take the envelope off
+        code = model_io.read_failure(body) or model_io.read_failure({"error": body})
+        told: dict[str, object] = {
             semconv.HTTP_RESPONSE_STATUS_CODE: getattr(error, "status_code", None),
             semconv.REQUEST_ID: getattr(error, "request_id", None),
+            semconv.ERROR_CODE: None if code is None else code[0],
         }
         known = {name: value for name, value in told.items() if isinstance(value, (int, str))}
-        return {**({} if self._seen is None else model_io.read_response(self._seen)), **known}
+        return {**({} if seen is None else model_io.read_response(seen)), **known}
 
 
 class _PlainRequest(ClientRequest):
@@ -283,7 +277,7 @@ _UNWATCHED.end()
 def _watch_of(response: Any) -> Watch:  # noqa: ANN401 - an HTTP response
     """Return who watches a response; a stream is made before anybody does, so this is asked at its first step."""
     body = getattr(response, "stream", None)
-    return body.agent_trace_watch if isinstance(body, _Body) else _UNWATCHED
+    return body.agent_trace_watch if isinstance(body, WatchedBody) else _UNWATCHED
 
 
 class _Chunks(SyncStream):
@@ -310,65 +304,3 @@ class _AsyncChunks(AsyncStream):
         if self._self_response is not None:
             self._self_watch, self._self_response = _watch_of(self._self_response), None
         return await super().__anext__()
-
-
-class _Body(Proxy):
-    """The body of a response: read through a stream, which is followed itself, or by the program."""
-
-    def __init__(self, body: object, watch: Watch, call: ClientCall) -> None:
-        super().__init__(body)
-        self._self_watch = watch
-        self._self_call = call
-
-    @property
-    def agent_trace_watch(self) -> Watch:
-        """Who watches the response."""
-        return self._self_watch
-
-    def __iter__(self) -> Iterator[bytes]:
-        pieces = iter(self.__wrapped__)
-        return pieces if self._self_watch.is_stepping else self._read(pieces)
-
-    def _read(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        watch = self._self_watch
-        try:
-            for piece in pieces:
-                self._self_call.read_piece(piece)
-                yield piece
-        except Exception as error:
-            watch.error(error)
-            raise
-        watch.end()
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = aiter(self.__wrapped__)
-        return pieces if self._self_watch.is_stepping else self._aread(pieces)
-
-    async def _aread(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        watch = self._self_watch
-        try:
-            async for piece in pieces:
-                self._self_call.read_piece(piece)
-                yield piece
-        except (Exception, asyncio.CancelledError) as error:
-            watch.error(error)
-            raise
-        finally:
-            close = getattr(pieces, "aclose", None)
-            if close is not None:
-                await close()
-        watch.end()
-
-    def close(self) -> None:
-        """Close the body."""
-        try:
-            self.__wrapped__.close()
-        finally:
-            self._self_watch.abandon()
-
-    async def aclose(self) -> None:
-        """Close the body."""
-        try:
-            await self.__wrapped__.aclose()
-        finally:
-            self._self_watch.abandon()

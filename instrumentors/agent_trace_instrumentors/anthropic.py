@@ -157,7 +157,7 @@ class AnthropicInstrumentor(Instrumentor):
     """One span a model call: messages, tools, usage with caches and thinking, stop reason, time to first chunk."""
 
     name = "anthropic"
-    library = Library("anthropic", oldest=(0, 40))
+    library = Library("anthropic", oldest=(0, 20))
     targets = (
         *CLIENT.targets(),
         Target("anthropic._base_client", "start_api_call_span", _around_native_start, may_be_missing=True),
