@@ -12,16 +12,21 @@ for no answer and is not traced.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from opentelemetry import context as context_api
+
 from agent_trace_instrumentors._base import Instrumentor, Library, Target
 from agent_trace_instrumentors._generator_call import GeneratorCall
-from agent_trace_instrumentors._model_call import ModelCall, begin, run, run_async
-from agent_trace_otel import guard, semconv
+from agent_trace_instrumentors._model_call import Loan, ModelCall, begin, run, run_async
+from agent_trace_otel import guard, model_io, semconv
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
     from agent_trace_instrumentors._base import Wrapper
 
 
@@ -29,13 +34,53 @@ _PARAMETERS: Final = ("model", "contents", "config")
 _PORTS: Final = {"http": 80, "https": 443}
 
 
+_CALL: Final = context_api.create_key("agent-trace-google-genai-call")
+
+
 class _Call(GeneratorCall):
-    """A call, which may fail with an APIError."""
+    """A call, which may fail with an APIError, or because the client can't read the answer, which has cost as much."""
+
+    def __init__(self, span: Span, loan: Loan | None = None) -> None:
+        super().__init__(span, loan)
+        self.context = context_api.set_value(_CALL, self, self.context)
+        self.received: Any = None
+        """What the client's HTTP layer gave: a response with its body, in older versions the parsed body."""
 
     def failure(self, error: BaseException) -> dict[str, Any]:
-        """Return the status that an APIError has."""
+        """Return the status that an APIError has, or the answer that could not be read."""
         status = getattr(error, "code", None)
-        return {semconv.HTTP_RESPONSE_STATUS_CODE: status} if isinstance(status, int) else {}
+        told = {semconv.HTTP_RESPONSE_STATUS_CODE: status} if isinstance(status, int) else {}
+        body = getattr(self.received, "body", self.received)
+        answer = json.loads(body) if isinstance(body, str) and body else body
+        return {**model_io.read_response(answer), **told}
+
+
+def _around_request(_original: Callable[..., Any]) -> Wrapper:
+    def request(
+        wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        result = wrapped(*args, **kwargs)
+        _note(result)
+        return result
+
+    return request
+
+
+def _around_async_request(_original: Callable[..., Any]) -> Wrapper:
+    async def request(
+        wrapped: Callable[..., Awaitable[Any]], _owner: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        result = await wrapped(*args, **kwargs)
+        _note(result)
+        return result
+
+    return request
+
+
+def _note(result: object) -> None:
+    call = context_api.get_value(_CALL)
+    if isinstance(call, _Call):
+        call.received = result
 
 
 class _Asked:
@@ -101,4 +146,6 @@ class GoogleGenaiInstrumentor(Instrumentor):
         Target("google.genai.models", "AsyncModels._generate_content", _GENERATE.around_async),
         Target("google.genai.models", "AsyncModels._generate_content_stream", _STREAM.around_async),
         Target("google.genai.models", "AsyncModels.embed_content", _EMBED.around_async),
+        Target("google.genai._api_client", "BaseApiClient.request", _around_request),
+        Target("google.genai._api_client", "BaseApiClient.async_request", _around_async_request),
     )
