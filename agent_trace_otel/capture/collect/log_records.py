@@ -92,5 +92,5 @@ def _told_time(text: object) -> int:
         when = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
         if when.tzinfo is None:
             when = when.replace(tzinfo=timezone.utc)
-        return int(when.timestamp() * 1e6) * 1000
+        return round(when.timestamp() * 1e6) * 1000
     return 0
