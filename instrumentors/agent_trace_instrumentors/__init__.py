@@ -39,21 +39,21 @@ class Entry:
 INSTRUMENTORS: Mapping[str, Entry] = {
     "anthropic": Entry("anthropic", "AnthropicInstrumentor"),
     "bedrock": Entry("bedrock", "BedrockInstrumentor", watches=("botocore", "aiobotocore")),
-    "cerebras": Entry("stainless", "CerebrasInstrumentor"),
+    "cerebras": Entry("stainless", "CerebrasInstrumentor", watches=("cerebras.cloud.sdk",)),
     "claude_agent_sdk": Entry("claude_agent_sdk", "ClaudeAgentSdkInstrumentor"),
-    "fireworks": Entry("stainless", "FireworksInstrumentor"),
+    "fireworks": Entry("stainless", "FireworksInstrumentor", watches=("fireworks",)),
     "google_genai": Entry("google_genai", "GoogleGenaiInstrumentor", watches=("google.genai",)),
-    "groq": Entry("stainless", "GroqInstrumentor"),
+    "groq": Entry("stainless", "GroqInstrumentor", watches=("groq",)),
     "langchain": Entry("langchain", "LangChainInstrumentor", watches=("langchain_core", "langgraph")),
     "mcp": Entry("mcp", "McpInstrumentor", watches=("mcp", "fastmcp")),
     "ollama": Entry("ollama", "OllamaInstrumentor"),
     "openai": Entry("openai", "OpenAIInstrumentor"),
     "openai_agents": Entry("openai_agents", "OpenAIAgentsInstrumentor", watches=("agents",)),
-    "perplexity": Entry("stainless", "PerplexityInstrumentor"),
-    "sambanova": Entry("stainless", "SambaNovaInstrumentor"),
+    "perplexity": Entry("stainless", "PerplexityInstrumentor", watches=("perplexity",)),
+    "sambanova": Entry("stainless", "SambaNovaInstrumentor", watches=("sambanova",)),
     "subprocesses": Entry("subprocesses", "SubprocessInstrumentor", opt_in=True, watches=()),
-    "together": Entry("stainless", "TogetherInstrumentor"),
-    "writer": Entry("stainless", "WriterInstrumentor"),
+    "together": Entry("stainless", "TogetherInstrumentor", watches=("together",)),
+    "writer": Entry("stainless", "WriterInstrumentor", watches=("writerai",)),
 }
 """Every instrumentor there is, by the name that `agent_trace_otel.instrument` takes.
 
