@@ -230,9 +230,11 @@ class SessionSpanProcessor(SpanProcessor):
         raw = attributes_of(span)
         told: Mapping[str, Any] = raw
         speaks: tuple[str, ...] = ()
+        announces = False
         if state.is_foreign:
             reading = foreign.read(span, raw)
             told, speaks = reading.attributes, reading.dialects
+            announces = reading.announces and span.status.status_code is not StatusCode.ERROR
         if state.kind == "generic":
             self._look_again(state, ids.trace_id, told)
         writer = state.writer
@@ -242,7 +244,7 @@ class SessionSpanProcessor(SpanProcessor):
         is_begun = state.opened and not state.muted
         values = None
         if state.kind == "model" or (state.is_foreign and state.kind != "generic"):
-            values = self._fold(state, _read_closing(state, told), speaks)
+            values = self._fold(state, _read_closing(state, told), speaks, announces=announces)
         if state.call is not None or state.calls is not None:
             self._folding.pass_on(state)
         stamps = _stamps(state, writer, raw)
@@ -260,11 +262,19 @@ class SessionSpanProcessor(SpanProcessor):
         if self._sessions.keeps:
             self._write_kept(ids.trace_id)
 
-    def _fold(self, state: OpenSpan, values: Mapping[str, Any], speaks: tuple[str, ...]) -> Mapping[str, Any]:
-        """Return what a call's closing event tells, with what other spans of the same call know."""
+    def _fold(
+        self, state: OpenSpan, values: Mapping[str, Any], speaks: tuple[str, ...], *, announces: bool
+    ) -> Mapping[str, Any]:
+        """Return what a call's closing event tells, with what other spans of the same call know.
+
+        ``announces`` says that a span to come tells the same call.
+        """
         if state.kind != "model":
             return values
         call = model_call(state, values, speaks)
+        if announces:
+            state.muted, state.call, call.told = True, call, ""
+            return values
         self._folding.end(state, call)
         return call.values
 

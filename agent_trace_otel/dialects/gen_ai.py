@@ -26,10 +26,16 @@ _PROVIDERS = {
     "xai": "x_ai",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "langchain": "",
     "strands-agents": "",
 }
-"""Values of gen_ai.system -> values of gen_ai.provider.name; what is not here is the same in both."""
-_OPERATIONS = {"completion": semconv.TEXT_COMPLETION, "embedding": semconv.EMBEDDINGS, "rerank": "retrieval"}
+"""Values of gen_ai.system -> values of gen_ai.provider.name; frameworks are no provider, others the same in both."""
+_OPERATIONS = {
+    "chain": "invoke_workflow",
+    "completion": semconv.TEXT_COMPLETION,
+    "embedding": semconv.EMBEDDINGS,
+    "rerank": "retrieval",
+}
 _CONTENT_EVENTS = ("gen_ai.content.prompt", "gen_ai.content.completion")
 _DETAILS = "gen_ai.client.inference.operation.details"
 
@@ -46,7 +52,7 @@ def _derived(given: Given) -> dict[str, Any]:
         semconv.OPERATION_NAME: _operation(values),
         semconv.PROVIDER_NAME: provider(first(values, semconv.PROVIDER_NAME, "gen_ai.system")),
     }
-    if given.events:
+    if given.events and found[semconv.OPERATION_NAME] != semconv.EXECUTE_TOOL:
         found |= _of_events(given)
     if any(name.startswith(("gen_ai.prompt", "gen_ai.completion")) for name in values):
         found |= {name: value for name, value in _of_numbered_names(values).items() if value is not None}
@@ -59,7 +65,10 @@ def _operation(values: Values) -> str | None:
     if named is not None:
         return _OPERATIONS.get(named, named)
     asked = text(values.get("llm.request.type"))
-    return None if asked is None or asked == "unknown" else _OPERATIONS.get(asked, asked)
+    if asked is not None and asked != "unknown":
+        return _OPERATIONS.get(asked, asked)
+    has_used = any(name in values for name in (semconv.USAGE_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens"))
+    return semconv.CHAT if has_used and semconv.REQUEST_MODEL in values else None
 
 
 def _of_numbered_names(values: Values) -> dict[str, Any]:
@@ -109,7 +118,6 @@ GEN_AI = Dialect(
     name="gen_ai",
     marks=("gen_ai.", "llm.request.type", "llm.usage.", "llm.headers", "llm.is_streaming"),
     names={
-        "gen_ai.system": semconv.PROVIDER_NAME,
         "gen_ai.usage.prompt_tokens": semconv.USAGE_INPUT_TOKENS,
         "gen_ai.usage.completion_tokens": semconv.USAGE_OUTPUT_TOKENS,
         "gen_ai.usage.cache_creation.input_tokens": semconv.USAGE_CACHE_WRITE_INPUT_TOKENS,

@@ -71,6 +71,16 @@ def parsed(value: object) -> Any:  # noqa: ANN401 - any JSON value
         return value
 
 
+def unquoted(value: object) -> Any:  # noqa: ANN401 - whatever stands there
+    """Return a text without the quotes that JSON puts around it, any other value as it is."""
+    if not isinstance(value, str) or value[:1] != '"':
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
 def table(value: object) -> Values | None:
     """Return an object, None for anything else; texts are read as JSON."""
     found: Any = parsed(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from agent_trace_otel import semconv
-from agent_trace_otel.dialects.given import Given, Values, member, parsed, text
+from agent_trace_otel.dialects.given import Given, Values, member, parsed, text, unquoted
 from agent_trace_otel.dialects.table import Dialect
 
 _OPERATIONS = {
@@ -32,7 +32,7 @@ def _derived(given: Given) -> dict[str, Any]:
     if kind == "tool":
         found[semconv.TOOL_NAME] = name
         found[semconv.TOOL_CALL_ARGUMENTS] = arguments(values.get("traceloop.entity.input"))
-        found[semconv.TOOL_CALL_RESULT] = values.get("traceloop.entity.output")
+        found[semconv.TOOL_CALL_RESULT] = unquoted(values.get("traceloop.entity.output"))
     elif kind in ("agent", "workflow"):
         found[semconv.AGENT_NAME] = name
     return found

@@ -7,19 +7,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_trace_otel import semconv
+from agent_trace_otel.content import to_json
 from agent_trace_otel.dialects.anthropic import ANTHROPIC
 from agent_trace_otel.dialects.claude_code import CLAUDE_CODE
 from agent_trace_otel.dialects.gen_ai import GEN_AI, finish_reasons
 from agent_trace_otel.dialects.given import Given, count
+from agent_trace_otel.dialects.google_adk import GOOGLE_ADK
+from agent_trace_otel.dialects.langfuse import LANGFUSE
+from agent_trace_otel.dialects.langsmith import LANGSMITH
+from agent_trace_otel.dialects.logfire import LOGFIRE, announces
 from agent_trace_otel.dialects.mcp import MCP
+from agent_trace_otel.dialects.mlflow import MLFLOW
 from agent_trace_otel.dialects.openinference import OPENINFERENCE
 from agent_trace_otel.dialects.openllmetry import OPENLLMETRY
+from agent_trace_otel.dialects.pydantic_ai import PYDANTIC_AI
+from agent_trace_otel.dialects.strands import STRANDS
 from agent_trace_otel.dialects.table import Dialect
+from agent_trace_otel.dialects.vercel_ai import VERCEL_AI
 
 OURS = "agent_trace_otel"
 """Instrumentation scope of our own spans; they say everything in the convention's names."""
 
-DIALECTS: tuple[Dialect, ...] = (CLAUDE_CODE, ANTHROPIC, MCP, OPENINFERENCE, OPENLLMETRY, GEN_AI)
+DIALECTS: tuple[Dialect, ...] = (
+    *(CLAUDE_CODE, ANTHROPIC, MCP, PYDANTIC_AI, GOOGLE_ADK, STRANDS, VERCEL_AI, LOGFIRE, LANGFUSE, MLFLOW, LANGSMITH),
+    *(OPENINFERENCE, OPENLLMETRY, GEN_AI),
+)
 """The more particular first: where two know a fact, the first one is believed."""
 
 _COUNTS = (
@@ -38,10 +50,12 @@ class Reading:
     Attributes:
         dialects: the dialects it speaks, by name; none for a span that is no agent's doing.
         attributes: what it says, in the convention's names; everything else it holds stands here too, as it is.
+        announces: it has ended, and is the first of two spans that tell one call; the second one knows the answer.
     """
 
     dialects: tuple[str, ...]
     attributes: Mapping[str, Any]
+    announces: bool = False
 
 
 _MARKS = tuple(mark for dialect in DIALECTS for mark in dialect.marks)
@@ -79,7 +93,8 @@ def _read(given: Given) -> Reading:
             value = given.attributes.get(theirs)
             if value is not None and ours not in given.attributes:
                 found.setdefault(ours, value)
-    return Reading(tuple(dialect.name for dialect in spoken), _typed({**given.attributes, **found}))
+    names = tuple(dialect.name for dialect in spoken)
+    return Reading(names, _typed({**given.attributes, **found}), LOGFIRE.name in names and announces(given))
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
@@ -97,4 +112,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
             del values[semconv.RESPONSE_FINISH_REASONS]
         else:
             values[semconv.RESPONSE_FINISH_REASONS] = reasons
+    for name in (semconv.TOOL_CALL_ARGUMENTS, semconv.TOOL_CALL_RESULT):
+        if name in values and not isinstance(values[name], str):
+            values[name] = to_json(values[name])
     return values

@@ -5,7 +5,7 @@ Called by the tables of this package. Messages of clients, as objects or as JSON
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from agent_trace_otel.content import to_json
 from agent_trace_otel.dialects.given import Branch, Values, first, leaf, member, members, parsed, rows, table, text
@@ -95,16 +95,35 @@ def event_message(name: str, values: Values) -> Message | None:
     The body of what was meant to be a log record stands in attributes, in one as JSON, or under ``message``.
     """
     body = table(first(values, "gen_ai.event.content", "event_body", "body")) or values
-    said: Any = body.get("message") if name == CHOICE_EVENT else body
+    said: Any = parsed(body.get("message")) if name == CHOICE_EVENT else body
     told = table(body if said is None else said)
     content: Any = said if told is None else parsed(told.get("content"))
+    if isinstance(content, list):
+        content = [_block(each) for each in members(cast("object", content))]
     role = _ROLE_OF_EVENT.get(name, "assistant")
     plain: dict[str, Any] = {"role": text(member(told, "role")) or role, "content": content}
     plain["tool_calls"] = members(parsed(member(told, "tool_calls")))
     if plain["role"] == "tool":
+        if any(member(block, "tool_use_id") for block in members(content)):
+            return {"role": "tool", "parts": read_parts(content)}
         identity = text(member(told, "id", "tool_call_id"))
         return {"role": "tool", "parts": [tool_response(identity, content)]}
     parts = message_parts(plain)
     if name == CHOICE_EVENT:
         return answer(parts, text(member(body, "finish_reason")) or "stop")
     return {"role": plain["role"], "parts": parts} if parts else None
+
+
+def _block(block: object) -> object:
+    """Return a content block as Anthropic has it, from one of Bedrock's Converse; others as they are."""
+    called, got = member(block, "toolUse"), member(block, "toolResult")
+    if called is not None:
+        about = {name: member(called, theirs) for name, theirs in _OF_CALL.items()}
+        return {"type": "tool_use", **about}
+    if got is not None:
+        content = [_block(each) for each in members(member(got, "content"))]
+        return {"type": "tool_result", "tool_use_id": member(got, "toolUseId"), "content": content}
+    return block
+
+
+_OF_CALL = {"id": "toolUseId", "name": "name", "input": "input"}

@@ -31,6 +31,8 @@ def span_rows(spans: Iterable[RecordedSpan]) -> Iterator[tuple[Row, Detail]]:
             kind = "mcp"
         elif kind == "agent" and get(semconv.SCOPE) == semconv.SCOPE_TURN:
             kind = "turn"
+        elif span.announces:
+            kind = "generic"
         row = Row(span.span, span.parent, kind, span.start, span.end)
         outcome = get(semconv.OUTCOME)
         row.outcome = outcome if isinstance(outcome, str) and outcome != semconv.OUTCOME_OK else ""

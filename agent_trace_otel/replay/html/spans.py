@@ -28,10 +28,11 @@ class RecordedSpan:
 
     ``events`` are (time, name, attributes), ``links`` (trace id, span id). ``message`` is the status's; ``failed``
     tells whether the status is ERROR. ``told`` is what the attributes say in the convention's names, whoever wrote
-    them, and ``dialects`` how they say it.
+    them, and ``dialects`` how they say it; ``announces`` tells whether another span tells the same call.
     """
 
     __slots__ = (
+        "announces",
         "attributes",
         "dialects",
         "end",
@@ -63,6 +64,7 @@ class RecordedSpan:
         told = [(name, attributes) for _, name, attributes in self.events]
         reading = read(Given(self.attributes, self.name, scope, told))
         self.told, self.dialects = reading.attributes, reading.dialects
+        self.announces = reading.announces and not self.failed
         self.links = [(_text(link, "traceId"), _text(link, "spanId")) for link in _objects(found, "links")]
 
 
