@@ -81,6 +81,7 @@ _COMMANDS = {
     "import": ("capturing", "import_transcripts"),
     "inspect": ("reading", "inspect"),
     "list": ("reading", "list_sessions"),
+    "prune": ("pruning", "prune"),
     "record-http": ("capturing", "record_http"),
     "record": ("capturing", "record"),
     "run": ("capturing", "run"),

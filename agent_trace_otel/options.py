@@ -123,6 +123,43 @@ def since(values: argparse.Namespace) -> float:
         raise UsageError(msg) from None
 
 
+def older_than(values: argparse.Namespace) -> float | None:
+    """Return the seconds of --older-than, None without it.
+
+    Raises:
+        UsageError: it is no duration such as 30d, or neither it nor --max-size is given.
+    """
+    given = values.older_than
+    if given is None:
+        if values.max_size is None:
+            msg = "prune wants --older-than 30d, --max-size 2GB, or both"
+            raise UsageError(msg)
+        return None
+    number, unit = given[:-1], given[-1:]
+    if not (number.isdecimal() and number.isascii() and unit in _UNITS):
+        msg = f"--older-than: {given!r} is no duration such as 12h, 30d or 8w"
+        raise UsageError(msg)
+    return float(int(number) * _UNITS[unit])
+
+
+def max_size(values: argparse.Namespace) -> int | None:
+    """Return the bytes of --max-size, None without it.
+
+    Raises:
+        UsageError: it is no size such as 2GB.
+    """
+    import re
+
+    if values.max_size is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", values.max_size.strip(), re.IGNORECASE | re.ASCII)
+    if found is None:
+        msg = f"--max-size: {values.max_size!r} is no size such as 500MB or 2GB"
+        raise UsageError(msg)
+    power = " kmgt".index(found[2].lower() or " ")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
 def headers(given: list[str]) -> Mapping[str, str]:
     """Return the headers of repeated --header options.
 
@@ -430,6 +467,16 @@ def _ship(command: argparse.ArgumentParser) -> None:
     command.add_argument("--unsampled-too", action="store_true", help="send what sampling kept back as well")
 
 
+def _prune(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        f"{command.description} Running sessions stay, and those with spans that a back end has not acknowledged."
+    )
+    command.add_argument("--older-than", metavar="AGE", help="remove what ended longer ago: 12h, 30d, 8w")
+    command.add_argument("--max-size", metavar="SIZE", help="remove the oldest until no more is left: 500MB, 2GB")
+    command.add_argument("--undelivered-too", action="store_true", help="also what no back end has got")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+
+
 def _import(command: argparse.ArgumentParser) -> None:
     command.add_argument("paths", metavar="PATH", nargs="*", help="a transcript, or a directory of a project's")
     command.add_argument("--discover", action="store_true", help="all that Claude Code keeps in ~/.claude/projects")
@@ -450,6 +497,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "inspect": ("show a session whole, as one JSON document", _session),
     "export": ("turn a session into another format, or send it to a back end", _export),
     "ship": ("send what a back end has not acknowledged yet", _ship),
+    "prune": ("remove old sessions, and what is too much", _prune),
     "import": ("make sessions of the transcripts that Claude Code has kept", _import),
     "setup": ("print the hook settings of a coding agent, or merge them into its settings file", _setup),
     "hook": ("handle one hook event of a coding agent (what setup registers)", _hook),

@@ -41,6 +41,17 @@ def configured_target(
     return vendors.at(url, {**otel_headers(environ), **settings.headers})
 
 
+def configured_url(settings: Settings, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the final URL of the back end that the settings name, None if they name none; no key is needed for it.
+
+    Raises:
+        UsageError: see `configured_target`.
+    """
+    if settings.to is not None:
+        return vendors.url_of(settings.to, _with_keys(settings, environ), endpoint=settings.endpoint)
+    return traces_url(settings.endpoint) if settings.endpoint is not None else settings.otel_endpoint
+
+
 def target_named(
     name: str,
     headers: Mapping[str, str],
@@ -54,9 +65,7 @@ def target_named(
     Raises:
         UsageError: see `vendors.resolve`.
     """
-    env = os.environ if environ is None else environ
-    given = {**settings.keys, **{variable: value for variable, value in env.items() if value}}
-    target = vendors.resolve(name, given, endpoint=endpoint)
+    target = vendors.resolve(name, _with_keys(settings, environ), endpoint=endpoint)
     return replace(target, headers={**target.headers, **headers})
 
 
@@ -80,3 +89,9 @@ def target_at(
     if known is not None and known.url == url:
         return replace(known, headers={**known.headers, **headers})
     return vendors.at(url, headers)
+
+
+def _with_keys(settings: Settings, environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the environment with what the config file has of it, where the environment has nothing."""
+    env = os.environ if environ is None else environ
+    return {**settings.keys, **{variable: value for variable, value in env.items() if value}}

@@ -106,10 +106,16 @@ def resolve(name: str, environ: Mapping[str, str], *, endpoint: str | None = Non
     wanted, _, region = name.strip().partition(":")
     vendor = named(wanted)
     values = _Values(vendor, environ)
-    base = endpoint or values.first(vendor.base_from) or _base(vendor, region, values)
-    url = _joined(values.filled(base) if base is vendor.base else base, vendor)
+    url = _url(vendor, region, values, endpoint)
     headers = {title: text for title, template in vendor.headers.items() if (text := values.header(template))}
     return _target(vendor, url, headers, values.used_keys())
+
+
+def url_of(name: str, environ: Mapping[str, str], *, endpoint: str | None = None) -> str:
+    """Return the final URL alone, for those who send nothing and need no key. Arguments and errors as `resolve`."""
+    wanted, _, region = name.strip().partition(":")
+    vendor = named(wanted)
+    return _url(vendor, region, _Values(vendor, environ), endpoint)
 
 
 def taken_from(name: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -214,6 +220,11 @@ class _Values:
         if variable.is_key:
             self._used[name] = None
         return value
+
+
+def _url(vendor: Vendor, region: str, values: _Values, endpoint: str | None) -> str:
+    base = endpoint or values.first(vendor.base_from) or _base(vendor, region, values)
+    return _joined(values.filled(base) if base is vendor.base else base, vendor)
 
 
 def _base(vendor: Vendor, region: str, values: _Values) -> str:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from agent_trace_otel import config
-from agent_trace_otel.doctor.section import Section, counted, size
+from agent_trace_otel.doctor.section import Section, counted
 from agent_trace_otel.errors import AgentTraceError, SessionNotFoundError
 from agent_trace_otel.replay.durations import age
 from agent_trace_otel.replay.listing import sessions_newest_first
+from agent_trace_otel.replay.sizes import size
 from agent_trace_otel.store.reader import find_trace_dir
 
 _MUCH: Final = 5_000_000_000  # bytes, from which on prune is worth a word

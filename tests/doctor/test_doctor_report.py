@@ -20,7 +20,7 @@ from session_folders import agent_trace, gone, session_start, write_session
 from agent_trace_otel import __version__
 from agent_trace_otel.capture.hooks.setup import installation
 from agent_trace_otel.doctor import libraries, recorder, report
-from agent_trace_otel.doctor.section import Section, size
+from agent_trace_otel.doctor.section import Section
 
 
 @pytest.fixture
@@ -263,10 +263,3 @@ def test_colours_mark_what_is_wrong() -> None:
     assert "\x1b[31m✗ broken\x1b[0m\n" in coloured
     assert "✗ broken\n! noted\n" in plain
     assert report.as_json([section])["problems"] == ["broken"]
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 KB"), (25_000_000, "25 MB"), (3e12, "3.0 TB")]
-)
-def test_sizes(number: float, text: str) -> None:
-    assert size(number) == text

@@ -1,0 +1,1 @@
+"""Old sessions taken away: which may go (`looking`, `deciding`), and how they go (`removing`)."""

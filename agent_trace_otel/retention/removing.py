@@ -1,0 +1,161 @@
+"""Session folders -> gone, unless they come alive meanwhile. Called by the prune command.
+
+A process may resume a session between the decision and its end. So the folder is first renamed: who opens the session
+from then on makes a new one. After a moment, in which whoever had it open has written, each is looked at again; one
+that has changed is put back. Only files of a session are removed, through a descriptor of the folder, so nothing is
+followed out of it; a folder that holds anything else stays, with just that in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+MARK: Final = ".pruned-"
+"""What a folder's name begins with on its way out; no session's does."""
+_OURS: Final = re.compile(
+    r"events\.ndjson|spans\.jsonl|meta\.json|\.meta\.json\.\d+|(?:delivered|failed)-[A-Za-z0-9.-]+\.log"
+)
+_MOMENT: Final = 0.25  # seconds
+_ROOM: Final = 116  # characters of an id, which may have 128, beside what is added to it
+_FOLDER: Final = (
+    os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+
+Snapshot = frozenset[tuple[str, int, int, int]]
+"""Name, inode, size and time of every file of a folder."""
+
+
+@dataclass(slots=True)
+class Removed:
+    """What became of folders that were to go, by path."""
+
+    gone: list[str] = field(default_factory=list[str])
+    alive: list[str] = field(default_factory=list[str])
+    """Put back, since they have changed meanwhile."""
+    not_empty: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Of the session nothing is left, but these files are somebody else's."""
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    """Not removed, and why."""
+
+
+def remove(folders: Sequence[str], wait: Callable[[float], None] = time.sleep) -> Removed:
+    """Remove session folders; never raises for one of them.
+
+    Args:
+        folders: their paths, all in one trace directory.
+        wait: waits so many seconds for whoever has a folder open.
+    """
+    done = Removed()
+    moved: list[tuple[str, str, Snapshot]] = []
+    for folder in folders:
+        try:
+            before = snapshot(folder)
+            aside = _aside(folder)
+            os.rename(folder, aside)
+            moved.append((folder, aside, before))
+        except OSError as error:  # noqa: PERF203 - each by itself
+            done.failed[folder] = error.strerror or str(error)
+    if moved:
+        wait(_MOMENT)
+    for folder, aside, before in moved:
+        try:
+            if snapshot(aside) != before:
+                put_back(folder, aside)
+                done.alive.append(folder)
+                continue
+            foreign = _empty(aside)
+            if foreign:
+                put_back(folder, aside)
+                done.not_empty[folder] = foreign
+            else:
+                os.rmdir(aside)
+                done.gone.append(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                put_back(folder, aside)
+            done.failed[folder] = error.strerror or str(error)
+    return done
+
+
+def snapshot(folder: str) -> Snapshot:
+    """Return what tells whether anything was written to a folder.
+
+    Raises:
+        OSError: it can't be read, or is a symbolic link.
+    """
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        found = ((name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in os.listdir(descriptor))
+        return frozenset((name, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in found)
+    finally:
+        os.close(descriptor)
+
+
+def put_back(folder: str, aside: str) -> str:
+    """Give a folder its name back; if a new session has it by now, another one that readers see. Return its path."""
+    trace_dir, session_id = os.path.split(folder)
+    place, number = folder, 0
+    while os.path.lexists(place):
+        number += 1
+        place = os.path.join(trace_dir, f"{session_id[:_ROOM]}.before-{number}")
+    os.rename(aside, place)
+    return place
+
+
+def put_back_left_behind(trace_dir: str) -> list[str]:
+    """Give folders their names back that a killed prune had renamed, and return their paths.
+
+    Raises:
+        OSError: the trace directory can't be read.
+    """
+    found: list[str] = []
+    for name in sorted(os.listdir(trace_dir)):
+        session_id = name.removeprefix(MARK).partition("~")[2]
+        aside = os.path.join(trace_dir, name)
+        if name.startswith(MARK) and session_id and stat.S_ISDIR(os.lstat(aside).st_mode):
+            if _is_at_work(name):
+                continue
+            found.append(put_back(os.path.join(trace_dir, session_id), aside))
+    return found
+
+
+def _aside(folder: str) -> str:
+    trace_dir, session_id = os.path.split(folder)
+    return os.path.join(trace_dir, f"{MARK}{os.getpid()}~{session_id}")
+
+
+def _is_at_work(name: str) -> bool:
+    """Tell whether the prune that renamed a folder still runs; a pid that was taken anew delays one time more."""
+    pid = name.removeprefix(MARK).partition("~")[0]
+    if not pid.isdecimal() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _empty(folder: str) -> list[str]:
+    """Remove the files of a session and return the names of what else is there."""
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        foreign: list[str] = []
+        ours: list[str] = []
+        for name in sorted(os.listdir(descriptor)):
+            is_file = stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)
+            (ours if is_file and _OURS.fullmatch(name) else foreign).append(name)
+        for name in ours:
+            os.unlink(name, dir_fd=descriptor)
+        return foreign
+    finally:
+        os.close(descriptor)
