@@ -28,8 +28,11 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
 
 import workers
+from hook_feed import are_over, recorder_of
+from hook_processes import Hooks
 from model_server import answer_json, serving
 from packages import REPOSITORY, plain_environment
+from programs import wait_for
 
 HERE = Path(__file__).parent
 _ANSWER = {
@@ -125,6 +128,7 @@ class Soak:
             killable = self._workers(endpoint, model_server.url, collector_port)
             helpers = [self._collector(collector_port)]
             self._work(killable, helpers)
+        self._finish_hooks()
         worked = time.monotonic() - began
         for round_ in ("first", "second"):
             before = time.monotonic()
@@ -197,6 +201,13 @@ class Soak:
             if helper.process is not None:
                 helper.process.terminate()
                 helper.process.wait()
+
+    def _finish_hooks(self) -> None:
+        """Let the recorder take what was left while it was not there, notice that clients are gone, and leave."""
+        hooks = Hooks(self.folder / "home", {"AGENT_TRACE_DIR": str(self.stores["hooks"])})
+        with recorder_of(hooks):
+            hooks.run(b"{}", "Nothing")
+            wait_for(lambda: are_over(hooks), "the end of all sessions of hooks", seconds=90)
 
     def _ship(self, store: Path, endpoint: str) -> str:
         if not store.exists():
