@@ -91,6 +91,10 @@ class LivePosting:
         self._sender = Sender(target, self._connection, lock_seconds=_LOCK_SECONDS)
         self._outboxes: OrderedDict[Path, Outbox] = OrderedDict()
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def send(self, batch: Sequence[Ended]) -> Outcome:
         """Send ended spans, but those that another process has delivered meanwhile."""
         outcome = Outcome()

@@ -151,7 +151,11 @@ class LiveSender(SpanExporter):
             self._is_over = True
             self._line.clear()
             self._behind.clear()
+            # urllib3 tidies up its connections at exit, but not those made while the program exits already
+            posting, self._post = (None, self._post) if self._sending else (self._post, None)
             self._changed.notify_all()
+        if posting is not None:
+            posting.close()
 
     # -- the thread ----------------------------------------------------------------------------------------------
 

@@ -89,8 +89,10 @@ class Connection:
         self._timeout = _timeout_of_environment() if timeout is None else timeout
         self._headers = {"User-Agent": "agent-trace-otel", **target.headers, "Content-Type": _PROTOBUF}
         self._encoding = (_of_environment("COMPRESSION") or ("gzip" if target.gzip else "")).strip().lower()
+        self._was_answered = False
         self._session = requests.Session()
-        self._session.verify = _of_environment("CERTIFICATE") or True
+        # given with each request: with the session, requests lets REQUESTS_CA_BUNDLE win over it
+        self._verify = _of_environment("CERTIFICATE") or True
         certificate, key = _of_environment("CLIENT_CERTIFICATE"), _of_environment("CLIENT_KEY")
         self._session.cert = (certificate, key) if certificate and key else certificate
         # set in any case: without an auth, requests puts that of ~/.netrc in place of the Authorization header given
@@ -116,6 +118,15 @@ class Connection:
 
     def post(self, body: bytes) -> Answer:
         """Send one request once. Nothing is raised: what goes wrong is an answer, too."""
+        answer = self._post(body)
+        if not answer.status and answer.verdict is Verdict.LATER and not answer.is_silent and self._was_answered:
+            # the back end may have closed a connection that was idle just when we used it: a new one tells
+            self._was_answered = False
+            answer = self._post(body)
+        self._was_answered = answer.status != 0
+        return answer
+
+    def _post(self, body: bytes) -> Answer:
         body, encoding = self._compressed(body)
         headers = {**self._headers, "Content-Encoding": encoding} if encoding else self._headers
         try:
@@ -126,8 +137,9 @@ class Connection:
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
+                verify=self._verify,
             ) as response:
-                content = _content(response)
+                return self._read(response, _content(response))
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             verdict = Verdict.NEVER if _is_no_trust(error) else Verdict.LATER
             return Answer(verdict, self._line(_cause(error)), is_silent=isinstance(error, requests.Timeout))
@@ -135,7 +147,6 @@ class Connection:
             return Answer(Verdict.NEVER, "a header holds what can't be sent (its value is not shown)")
         except (requests.RequestException, ValueError, OSError) as error:  # such as a missing certificate
             return Answer(Verdict.NEVER, self._line(f"{type(error).__name__}: {error}"))
-        return self._read(response, content)
 
     def _read(self, response: requests.Response, content: bytes) -> Answer:
         status = response.status_code

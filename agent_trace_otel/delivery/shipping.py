@@ -6,6 +6,8 @@ by the commands `ship` and `import`; loads requests and protobuf, and no part of
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from agent_trace_otel.delivery.post import Connection, Delays, Verdict
 from agent_trace_otel.delivery.sender import LockedError, Sender, UnavailableError
 from agent_trace_otel.delivery.standing import standings
 from agent_trace_otel.errors import StoreError
+from agent_trace_otel.store.folder import EVENTS
 from agent_trace_otel.store.reader import Session
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 30.0
 """Seconds that a back end may take nothing before a run ends."""
+_TAIL: Final = 64 * 1024
+_END: Final = b'{"event_type":"session_end"'
 
 
 @dataclass(slots=True)
@@ -194,5 +199,10 @@ class Shipper:
 
 
 def is_over(folder: Path) -> bool:
-    """Tell whether a session has ended."""
-    return Session(str(folder)).ended_at is not None
+    """Tell whether a session has ended, and its timeline says so as well: on a full disk only one of them may."""
+    if Session(str(folder)).ended_at is None:
+        return False
+    with contextlib.suppress(OSError), (folder / EVENTS).open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+        return _END in file.read()
+    return False

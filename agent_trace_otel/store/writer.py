@@ -164,6 +164,10 @@ class SessionWriter:
         self._ended = True
         self.write_meta(time_ns, wait=_LAST_META_WAIT)
         self._folder.close()
+        if self.lost:
+            guard.logger.warning(
+                "%d lines of session %s could not be written to its folder", self.lost, self.session_id
+            )
 
     def close(self) -> None:
         """Give the descriptors back; a later write opens the files again."""
