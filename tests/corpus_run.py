@@ -27,6 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import google_recordings as google
 import recorded_calls as judge
 from model_server import RECORDING, Answer, ModelServer, serving
 from recorded_calls import Recording
@@ -71,6 +72,10 @@ class Verdict:
 
 def run(api: str, way: str, some: slice = slice(None)) -> Verdict:
     """Replay an API's recordings, or some of them, in one way; the instrumentor is switched on for it alone."""
+    if api in google.APIS:
+        calls = list(google.recordings(api))[some]
+        streams, failures = sum(one.is_stream for one in calls), sum(one.status != 200 for one in calls)
+        return Verdict(api, way, len(calls), streams, failures, list(google.replay(calls, way)))
     found = list(judge.recordings(api))[some]
     library = LIBRARIES[api]
     verdict = Verdict(api, way, len(found))
@@ -224,15 +229,18 @@ def _differences(recorded: Recorded, one: Recording) -> Iterator[str]:
 
 def main() -> int:
     """Replay what was asked for, all by default."""
+    apis = {**LIBRARIES, **dict.fromkeys(google.APIS, "google-genai")}
     parser = argparse.ArgumentParser(prog="python tests/corpus_run.py", description=__doc__)
-    parser.add_argument("apis", metavar="API", nargs="*", help=f"one or more of {', '.join(LIBRARIES)} (default: all)")
+    parser.add_argument("apis", metavar="API", nargs="*", help=f"one or more of {', '.join(apis)} (default: all)")
     parser.add_argument("--way", action="append", choices=WAYS, help="how to ask (default: in every way)")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # clients warn of the models of the recordings
-    verdicts = [run(api, way) for api in arguments.apis or LIBRARIES for way in arguments.way or WAYS]
+    ways = arguments.way or WAYS
+    asked = [(api, way) for api in arguments.apis or apis for way in ways if api in LIBRARIES or way in google.WAYS]
+    verdicts = [run(api, way) for api, way in asked]
     lines = [("API", "CLIENT", "WAY", "CALLS", "STREAMS", "FAILURES", "RIGHT")]
     for one in verdicts:
-        client = f"{LIBRARIES[one.api]} {version(LIBRARIES[one.api])}"
+        client = f"{apis[one.api]} {version(apis[one.api])}"
         lines.append((one.api, client, one.way, *map(str, (one.calls, one.streams, one.failures, one.right))))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
