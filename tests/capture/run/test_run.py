@@ -250,13 +250,14 @@ def test_a_program_that_traces_nothing_finds_itself_in_the_same_place(place: Pla
         """
 import os, signal, sys
 ours = ("AGENT_TRACE_", "TRACEPARENT", "PYTHONPATH")
+OURS = {"importlib", "warnings", "__future__", "agent_trace_otel"}
 print(sys.path, sys.flags, sys.argv, sys.orig_argv, os.getcwd(), os.umask(0))
 print(sorted((fd, os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))[:4]) for fd in os.listdir("/proc/self/fd")[:-1]))
 print([signal.getsignal(n) for n in signal.valid_signals()], signal.pthread_sigmask(signal.SIG_BLOCK, []))
 print(open("/proc/self/status").read().split("SigQ")[1].split("CapInh")[0].split("SigPnd")[1])
 print({k: v for k, v in os.environ.items() if not k.startswith(ours)})
 print(os.getpgid(0) == os.getpgid(os.getppid()), os.getsid(0))
-print(sorted(m for m in sys.modules if m.split(".")[0] not in {"importlib", "warnings", "__future__", "agent_trace_otel"}))
+print(sorted(m for m in sys.modules if m.split(".")[0] not in OURS))
 try:
     import sitecustomize
     print(sitecustomize.__file__)
