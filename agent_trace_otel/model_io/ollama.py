@@ -19,8 +19,10 @@ def answer(result: object) -> dict[str, Any] | None:
         "completion_tokens": count_field(result, "eval_count"),
     }
     model = text_field(result, "model")
-    vectors = members(field(result, "embeddings"))
-    if vectors and model is not None:
+    vectors = members(field(result, "embeddings")) if model is not None else []
+    if not issubclass(type(result), dict):  # the older embeddings(), whose parsed JSON might as well be Titan's
+        vectors = vectors or [field(result, "embedding")]
+    if vectors and members(vectors[0]):
         return {"object": "list", "model": model, "data": [{"embedding": vectors[0]}], "usage": usage}
     if not isinstance(field(result, "done"), bool):
         return None
