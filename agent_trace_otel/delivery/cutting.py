@@ -47,6 +47,23 @@ def cut(item: Item, limit: int) -> Item:
     return item._replace(span=span, size=span.ByteSize() + _OVERHEAD)
 
 
+def with_short_values(item: Item, limit: int) -> Item:
+    """Return the span with no value of an attribute longer than ``limit`` characters; the same one if none is."""
+    if not has_long_value(item.span, limit):
+        return item
+    span = Span()
+    span.CopyFrom(item.span)
+    for value in _values(span):
+        if len(value.string_value) > limit:
+            value.string_value = cut_text(value.string_value, limit)
+    return item._replace(span=span, size=span.ByteSize() + _OVERHEAD)
+
+
+def has_long_value(span: Span, limit: int) -> bool:
+    """Tell whether some value of an attribute is longer than ``limit`` characters."""
+    return span.ByteSize() > limit and any(len(value.string_value) > limit for value in _values(span))
+
+
 def cut_text(text: str, limit: int) -> str:
     """Return a text in at most about ``limit`` bytes of UTF-8; JSON is cut value by value and stays JSON."""
     size = len(text.encode())
@@ -129,6 +146,17 @@ def _texts(span: Span) -> Iterator[AnyValue]:
         yield from _texts_of(event.attributes)
     for link in span.links:
         yield from _texts_of(link.attributes)
+
+
+def _values(span: Span) -> Iterator[AnyValue]:
+    """Yield every value of every attribute, and those inside it."""
+    holders: tuple[Span | Span.Event | Span.Link, ...] = (span, *span.events, *span.links)
+    waiting = [pair.value for holder in holders for pair in holder.attributes]
+    while waiting:
+        value = waiting.pop()
+        yield value
+        waiting += value.array_value.values
+        waiting += [pair.value for pair in value.kvlist_value.values]
 
 
 def _texts_of(pairs: Iterable[KeyValue]) -> Iterator[AnyValue]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from agent_trace_otel import guard
+from agent_trace_otel.delivery.cutting import has_long_value
 from agent_trace_otel.delivery.ledger import PARTIAL, Ledger
 from agent_trace_otel.delivery.otlp import target_name
 from agent_trace_otel.delivery.outbox import Outbox
@@ -184,14 +185,14 @@ class LivePosting:
         return outbox
 
     def _is_too_large(self, request: ExportTraceServiceRequest) -> bool:
-        largest = self._target.max_span_bytes
+        largest, longest = self._target.max_span_bytes, self._target.max_attribute_chars
         if request.ByteSize() > self._target.max_body_bytes:
             return True
-        return largest is not None and any(
-            span.ByteSize() > largest
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
+        spans = (span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans)
+        return (largest is not None or longest is not None) and any(
+            (largest is not None and span.ByteSize() > largest)
+            or (longest is not None and has_long_value(span, longest))
+            for span in spans
         )
 
 

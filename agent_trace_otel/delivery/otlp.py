@@ -158,11 +158,14 @@ def send_file(  # noqa: PLR0913 - limits with a default each
     Raises:
         OSError: the file can't be read.
     """
-    from agent_trace_otel.delivery import protobuf  # slow, and nothing else here needs it
+    from agent_trace_otel.delivery import cutting, protobuf  # slow, and nothing else here needs it
     from agent_trace_otel.delivery.post import Connection  # loads requests
 
+    longest = target.max_attribute_chars
+
     def items_of(line: bytes) -> list[Item]:
-        return protobuf.items_of_request(_renamed(parse_line(line), service_name))
+        items = protobuf.items_of_request(_renamed(parse_line(line), service_name))
+        return items if longest is None else [cutting.with_short_values(item, longest) for item in items]
 
     report = SendReport(shown_url(target.url))
     reader = SpansReader(path)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from agent_trace_otel.delivery.cutting import cut
+from agent_trace_otel.delivery.cutting import cut, with_short_values
 from agent_trace_otel.delivery.ledger import PARTIAL, REFUSED
 from agent_trace_otel.delivery.post import Answer, Verdict
 from agent_trace_otel.delivery.protobuf import request_of
@@ -84,6 +84,7 @@ class Sender:
         self._connection = connection
         self._largest = min(target.max_span_bytes or target.max_body_bytes, target.max_body_bytes)
         self._max_body = target.max_body_bytes
+        self._longest_value = target.max_attribute_chars
         self._lock_seconds = lock_seconds
         self._refusals = 0
 
@@ -108,6 +109,8 @@ class Sender:
             self._send_cut(ledger, batch[0], answer)
 
     def _fitting(self, item: Item) -> Item:
+        if self._longest_value is not None:
+            item = with_short_values(item, self._longest_value)
         room = self._largest - sum(map(len, item.envelope)) if item.size > self._largest // 2 else item.size
         return item if item.size <= room else cut(item, max(room, _SMALL // 4))
 

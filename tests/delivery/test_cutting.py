@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_backend import make_span
 
-from agent_trace_otel.delivery.cutting import cut, cut_text, shown_size
+from agent_trace_otel.delivery.cutting import cut, cut_text, shown_size, with_short_values
 from agent_trace_otel.delivery.protobuf import items_of_request
 from agent_trace_otel.store.spans_file import encode_line, parse_line
 
@@ -90,3 +90,18 @@ def test_a_cut_says_how_much_is_missing() -> None:
 def test_a_text_is_never_longer_than_the_limit_and_a_short_one_is_itself(text: str, limit: int) -> None:
     assert len(cut_text(text, limit).encode()) <= limit
     assert (cut_text(text, limit) == text) == (len(text.encode()) <= limit)
+
+
+def test_no_value_is_longer_than_a_back_end_keeps() -> None:
+    whole = item(short="abc", long="x" * 5000, json=json.dumps({"a": "y" * 5000, "b": 1}), several=["z" * 5000, "w"])
+    shorter = with_short_values(whole, 4095)
+    found = values(shorter)
+    assert (found["short"], len(found["long"]) <= 4095, len(found["json"]) <= 4095) == ("abc", True, True)
+    assert json.loads(found["json"])["b"] == 1
+    (several,) = (pair.value.array_value.values for pair in shorter.span.attributes if pair.key == "several")
+    assert [len(value.string_value) <= 4095 for value in several] == [True, True]
+    assert all(MARK.search(text) for text in (found["long"], found["json"], several[0].string_value))
+    assert shorter.span.span_id == whole.span.span_id
+    assert shorter.size < whole.size
+    fits = item(short="abc")
+    assert with_short_values(fits, 4095) is fits

@@ -344,3 +344,13 @@ def test_sending_logs_and_prints_nothing(
         send_file(spans_file(1), Target(dead_url), patience=0)
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
+
+
+def test_values_longer_than_the_back_end_keeps_are_cut(backend: Backend, spans_file: Callable[..., Path]) -> None:
+    path = spans_file(1, attributes={"long": "x" * 9000})
+    assert send_file(path, Target(backend.url, max_attribute_chars=4095)).ok
+    send_file(path, Target(backend.url))
+    cut, whole = (received.request.resource_spans[0].scope_spans[0].spans[0] for received in backend.received)
+    assert len(cut.attributes[0].value.string_value) <= 4095
+    assert "[cut: " in cut.attributes[0].value.string_value
+    assert len(whole.attributes[0].value.string_value) == 9000
