@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from agent_trace_otel.told import Told
 
 
-def start(
+def start(  # noqa: PLR0913 - what a span begins with
     name: str,
     kind: SpanKind,
     attributes: dict[str, Any],
     *,
     key: tuple[str, str] | None = None,
+    began_ns: int | None = None,
     told: Told | None = None,
 ) -> Span | None:
     """Start a span in the caller's context, or as ``told``; None when nothing is to be traced.
@@ -39,6 +40,7 @@ def start(
         kind: the span's kind.
         attributes: filled in with the session's ids.
         key: kind and key of `identity.derived_span_id`; None for a random id.
+        began_ns: unix nanoseconds, now by default.
         told: where and when, if another program did it.
     """
     tracer = pipeline.tracer()
@@ -58,9 +60,9 @@ def start(
     elif pipeline.serves_only_sessions():
         return None
     if key is not None and owner is not None:
-        return _start_keyed(tracer, name, ctx, kind, attributes, owner, key)
+        return _start_keyed(tracer, name, ctx, kind, attributes, owner, key, start_ns=began_ns)
     if ids_of_next_span.get() is None:
-        return tracer.start_span(name, ctx, kind, attributes)
+        return tracer.start_span(name, ctx, kind, attributes, start_time=began_ns)
     # a signal handler that came while a span with derived ids was about to start
     return contextvars.copy_context().run(_start_with_random_ids, tracer, name, ctx, kind, attributes)
 
@@ -69,7 +71,7 @@ def _start_told(tracer: Tracer, name: str, kind: SpanKind, attributes: dict[str,
     """Start a span of what another program did."""
     ctx = told.context()
     attributes.update(told.attributes)
-    attributes[semconv.CONVERSATION_ID] = attributes[semconv.SESSION_ID] = told.owner.id
+    attributes[semconv.CONVERSATION_ID], attributes[semconv.SESSION_ID] = told.owner.id, told.owner.session_id
     if told.key is None:
         return tracer.start_span(name, ctx, kind, attributes, links=told.links, start_time=told.at)
     return _start_keyed(tracer, name, ctx, kind, attributes, told.owner, told.key, told.links, told.at)

@@ -208,7 +208,12 @@ def start_turn(name: str, prompt: str, *, key: str, told: Told | None = None) ->
 
 
 def start_tool(
-    name: str, arguments: object = None, *, call_id: str | None = None, told: Told | None = None
+    name: str,
+    arguments: object = None,
+    *,
+    call_id: str | None = None,
+    began_ns: int | None = None,
+    told: Told | None = None,
 ) -> Span | None:
     """Start the span of a tool call: ``execute_tool {name}``, INTERNAL.
 
@@ -216,6 +221,7 @@ def start_tool(
         name: the tool's name.
         arguments: a mapping of argument names to values; any value is taken as it is.
         call_id: the id that the model gave the call.
+        began_ns: unix nanoseconds, now by default.
         told: when and where, if another program made the call.
     """
     if pipeline.tracer() is None:
@@ -229,7 +235,9 @@ def start_tool(
         attributes[semconv.TOOL_CALL_ID] = call_id
     if arguments is not None and pipeline.settings().capture_content:
         attributes[semconv.TOOL_CALL_ARGUMENTS] = content.to_json(arguments)
-    return span_start.start(f"{semconv.EXECUTE_TOOL} {name}", SpanKind.INTERNAL, attributes, told=told)
+    return span_start.start(
+        f"{semconv.EXECUTE_TOOL} {name}", SpanKind.INTERNAL, attributes, began_ns=began_ns, told=told
+    )
 
 
 def start_model_call(  # noqa: PLR0913 - one argument a kind of attribute

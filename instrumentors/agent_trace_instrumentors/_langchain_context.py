@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import context as context_api
 
@@ -119,7 +119,7 @@ def around_agenerate(runs: Runs, index: int, name: str) -> Callable[[Callable[..
 
 def _step_of(runs: Runs, manager: object) -> _Step:
     step = _Step()
-    managers: list[Any] = manager if isinstance(manager, list) else [manager]
+    managers = cast("list[object]", manager) if isinstance(manager, list) else [manager]
     run_id: UUID | None = getattr(managers[0], "run_id", None) if managers else None
     step.run = runs.of(run_id)
     return step

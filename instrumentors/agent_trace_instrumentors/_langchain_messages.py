@@ -101,9 +101,8 @@ def _arguments(given: object) -> object:
 def _content(content: object, *, has_calls: bool) -> object:
     if not isinstance(content, list):
         return content
-    given: list[Any] = content
-    blocks: list[Any] = []
-    for block in given:
+    blocks: list[object] = []
+    for block in cast("list[object]", content):
         told = _mapping(block)
         kind = str(told.get("type", ""))
         if has_calls and kind.startswith(_CALL_BLOCKS):

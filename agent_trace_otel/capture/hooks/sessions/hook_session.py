@@ -18,7 +18,8 @@ from agent_trace_otel.capture.hooks.intake.journal import Entry
 from agent_trace_otel.capture.hooks.sessions.deliveries import Deliveries
 from agent_trace_otel.capture.hooks.sessions.own_entries import OwnEntries
 from agent_trace_otel.capture.hooks.sessions.reported import ReportedRun
-from agent_trace_otel.capture.hooks.sessions.run_header import Event, RunHeader, header_of, is_enough
+from agent_trace_otel.capture.hooks.sessions.run_header import CLIENT_PID, Event, RunHeader, header_of, is_enough
+from agent_trace_otel.capture.hooks.sessions.told_elsewhere import is_told_elsewhere
 from agent_trace_otel.capture.hooks.sessions.transcripts import Transcripts
 from agent_trace_otel.capture.hooks.story.carried import Carried
 from agent_trace_otel.capture.hooks.story.claude_code import ClaudeCode
@@ -103,6 +104,8 @@ class HookSession:
         self._next_sweep = 0.0
         self._is_gone = False
         """Whether the client was found to be gone."""
+        self._told_elsewhere: dict[str, bool] = {}
+        """Whether other programs tell of clients, by process id."""
 
     @property
     def is_open(self) -> bool:
@@ -174,7 +177,7 @@ class HookSession:
         if not self._deliveries.is_new(str(entry.data.get("id"))):
             return  # a hook that had no answer in time left it in the spool too
         payload, env = entry.data.get("payload"), cast("Mapping[str, str]", entry.data.get("env") or {})
-        if not isinstance(payload, dict):
+        if not isinstance(payload, dict) or self._is_told_elsewhere(env):
             return
         if not self.is_replaying:
             self._secrets = env
@@ -184,6 +187,13 @@ class HookSession:
             event = Event(shape, entry.at, env)
             if not (self._dialect.names_calls and self._deliveries.is_echo(event)):
                 self._hear(event)
+
+    def _is_told_elsewhere(self, env: Mapping[str, str]) -> bool:
+        """Tell whether another program tells of the client; asked as long as the client lives, so once for each."""
+        client = env.get(CLIENT_PID, "")
+        if client not in self._told_elsewhere:
+            self._told_elsewhere[client] = is_told_elsewhere(env)
+        return self._told_elsewhere[client]
 
     def _hear(self, event: Event) -> None:
         if self._machine is None or self._run is None:

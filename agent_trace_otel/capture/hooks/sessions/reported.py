@@ -102,6 +102,10 @@ class ReportedRun:
         """Write everything again: what was told before is told."""
         writer_for(self.session.trace_dir, self.session.id).write_all()
 
+    def span_of(self, ref: Ref) -> Span | None:
+        """Return a span that is open."""
+        return self._open.get(ref)
+
     def take(self, steps: Sequence[Step]) -> None:
         """Do what the steps say."""
         if steps:

@@ -19,7 +19,7 @@ from agent_trace_otel.process import ProcessIdentity
 from agent_trace_otel.store.writer import runs_of
 
 _OWN: Final = ("HOME", "XDG_CONFIG_HOME")
-_CLIENT_PID: Final = "CLAUDE_PID"
+CLIENT_PID: Final = "CLAUDE_PID"
 _NAMESPACE: Final = "PIDNS"
 _PROJECT: Final = "CLAUDE_PROJECT_DIR"
 _TRACE_DIR: Final = identity.TRACE_DIR_VARIABLE
@@ -47,7 +47,7 @@ class Event:
     @property
     def client(self) -> int:
         """The client's process id, 0 if it is not told."""
-        pid = self.env.get(_CLIENT_PID, "")
+        pid = self.env.get(CLIENT_PID, "")
         return int(pid) if pid.isdecimal() and pid.isascii() else 0
 
 
