@@ -8,6 +8,7 @@ from typing import Any
 
 from hook_feed import are_over, feed, recorder_of
 from hook_processes import Hooks
+from odd_servers import Answering, answering
 from oteltap_receiver import received_by_oteltap, spans_in
 from programs import wait_for
 from recordings import Recording
@@ -40,6 +41,22 @@ def test_a_receiver_gets_the_spans_of_the_folder(tmp_path: Path) -> None:
     assert sorted(map(str, found)) == sorted(map(str, expected))
     (service,) = {str(_service(request)) for request in requests_of(session / "spans.jsonl")}
     assert service == "claude-code"
+
+
+def test_a_back_end_by_its_name_gets_the_key_that_the_config_file_keeps(tmp_path: Path) -> None:
+    hooks = Hooks(tmp_path / "home")
+    key = "hcaik_pl4nted0123456789"
+    file = hooks.home / ".config" / "agent-trace" / "config.toml"
+    file.parent.mkdir(parents=True)
+    with answering(Answering()) as server, recorder_of(hooks):
+        keys = f'keys = {{ HONEYCOMB_API_KEY = "{key}" }}'
+        file.write_text(f'[otlp]\nto = "honeycomb"\nendpoint = "{server.url}"\n{keys}\n')
+        _play(tmp_path, hooks)
+        wait_for(lambda: len(server.got) > 0, "spans")
+    assert {headers.get("x-honeycomb-team") for _, headers, _ in server.got} == {key}
+    (session,) = (tmp_path / "project" / ".agent-traces").glob("*-*")
+    assert [name for name in _files_with(tmp_path, hooks, key.encode()) if name != str(file)] == []
+    assert session.exists()
 
 
 def test_a_black_hole_costs_the_agent_nothing(tmp_path: Path) -> None:
