@@ -112,7 +112,7 @@ def _list_failed(arguments: argparse.Namespace) -> int:
             for failure in Ledger(folder, target).failures():
                 found += 1
                 maybe = "perhaps " if failure.kind == PARTIAL else ""
-                line = f"{os.path.basename(folder)}  {failure.span_id:016x}  {target}  {maybe}{failure.reason}"
+                line = f"{os.path.basename(folder)} {failure.span_id:016x} {target}: {maybe}{failure.reason}"
                 write(one_line(line, None) + "\n")
     if not found:
         say("nothing is set aside")
