@@ -41,6 +41,8 @@ _BY_NAME = {
 _PROVIDERS = {"azure": "azure.ai.openai", "aws": "aws.bedrock", "vertexai": "gcp.vertex_ai", "xai": "x_ai"}
 _SCOPE = "openinference.instrumentation."
 _JSON = "application/json"
+_BY_THE_SERVER = "_call"
+"""How items of the Responses API are called that are calls of OpenAI's own tools."""
 
 
 def _derived(given: Given) -> dict[str, Any]:
@@ -187,6 +189,9 @@ def _call(node: object) -> Part | None:
     if name is None:
         return None
     arguments = leaf(node, "function.arguments")  # left out where there are none
+    if arguments is None and name.endswith(_BY_THE_SERVER):
+        kind = name.removesuffix(_BY_THE_SERVER)
+        return {"type": "server_tool_call", "name": kind, "server_tool_call": {"type": kind}}
     return tool_call(text(leaf(node, "id")), name, {} if arguments is None else arguments)
 
 
