@@ -15,8 +15,8 @@ MAX_BODY_BYTES: Final = 4 * 2**20
 """What collectors and gateways commonly take."""
 
 _REFUSED: Final = frozenset({401, 403})
-_SHORTEST_KEY: Final = 8
-"""Shorter values of headers are words such as "4", and no key."""
+_SHORTEST_KEY: Final = 4
+"""Shorter values of headers are numbers such as "0", and no key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def examine(  # noqa: PLR0913 - a switch each
 
 
 def as_text(sections: Sequence[Section], width: int, *, colour: bool = False) -> Iterator[str]:
-    """Yield the report for people: what is wrong first, then each section; wrapped, but paths are never cut.
+    """Yield the report for people: what is wrong, then each section; wrapped, but paths are never cut.
 
     Args:
         sections: in the order to show.
@@ -82,16 +82,15 @@ def as_text(sections: Sequence[Section], width: int, *, colour: bool = False) ->
     mark, verdict = (_BROKEN, counted(len(problems), "problem")) if problems else (_WELL, "no problems")
     yield f"{_marked(mark, colour=colour)} {_in(_BOLD, verdict + beside, colour=colour)}\n"
     for title, problem in problems:
-        yield _wrapped(f"  {title:<{_LONGEST_TITLE}}", problem, width)
+        yield _wrapped(f"  {title:<{_LONGEST_TITLE}}", problem, width, _RED if colour else "")
     for section in sections:
         mark = _BROKEN if section.problems else _NOTED if section.notes else _WELL
         yield f"\n{_marked(mark, colour=colour)} {_in(_BOLD, section.title, colour=colour)}\n"
         room = min(max([_LABEL, *(len(label) + 1 for label, _ in section.lines)]), _LONGEST_LABEL)
         for label, text in section.lines:
             yield _wrapped(f"  {label:<{room}}", text, width)
-        for sign, texts in ((_BROKEN, section.problems), (_NOTED, section.notes)):
-            for text in texts:
-                yield _wrapped(f"{sign} ", text, width, _COLOURS[sign] if colour else "")
+        for text in section.notes:
+            yield _wrapped(f"{_NOTED} ", text, width, _COLOURS[_NOTED] if colour else "")
 
 
 def as_json(sections: Sequence[Section]) -> dict[str, Any]:

@@ -112,8 +112,9 @@ def section_of_settings(found: SettingsFacts) -> Section:
     ]
     if found.service_name:
         lines.append(("service", found.service_name))
-    for name, source in found.sources.items():
-        lines.append(("from", f"{name}: {'the config file' if source == found.config_file else source}"))
+    for source in dict.fromkeys(found.sources.values()):
+        names = ", ".join(name for name in found.sources if found.sources[name] == source)
+        lines.append(("from", f"{'the config file' if source == found.config_file else source}: {names}"))
     notes = [found.warning] if found.warning else []
     if not found.redact:
         notes.append("redaction is OFF: secrets in prompts, arguments and results are stored, and sent, as they are")

@@ -265,9 +265,9 @@ def test_only_a_refused_key_is_hinted_at() -> None:
 
 
 def test_a_key_that_a_back_end_repeats_is_withheld() -> None:
-    basic = vendors.resolve("langfuse", {"LANGFUSE_PUBLIC_KEY": "pk-lf-12345", "LANGFUSE_SECRET_KEY": PLANTED})
+    basic = vendors.resolve("langfuse", {"LANGFUSE_PUBLIC_KEY": "pk-1", "LANGFUSE_SECRET_KEY": PLANTED})
     encoded = basic.headers["Authorization"].removeprefix("Basic ")
-    said = f"no such key {PLANTED} of pk-lf-12345 in {encoded} (version 4)"
+    said = f"no such key {PLANTED} of pk-1 in {encoded} (version 4)"
     assert basic.without_keys(said) == "no such key [key] of [key] in [key] (version 4)"
     bearer = vendors.resolve("braintrust", {"BRAINTRUST_API_KEY": PLANTED})
     assert bearer.without_keys(f"Bearer {PLANTED}! {PLANTED}?") == "[key]! [key]?"

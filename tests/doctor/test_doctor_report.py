@@ -96,7 +96,6 @@ def test_a_recorder_that_does_not_answer_is_a_problem(home: Home) -> None:
         os.kill(process.pid, signal.SIGCONT)
     assert (code, "\n✗ 1 problem\n  recorder         a recorder is there" in out) == (1, True)
     assert "\n✗ recorder\n" in out
-    assert "\n✗ a recorder is there but does not answer" in out
 
 
 def test_what_the_recorder_could_not_do_is_told_while_it_runs_and_afterwards(home: Home) -> None:
@@ -137,7 +136,7 @@ def test_settings_are_shown_with_their_source_and_without_keys(home: Home) -> No
     assert "planted" not in out + run(home, "--no-send", "--json", **given)[1]
     assert "  sent to     https://otlp.example/base/v1/traces\n  headers     x-key, dd-api-key\n" in out
     assert "  redaction   OFF: secrets are stored and sent as they are\n  content     left out\n" in out
-    assert "  from        redact: AGENT_TRACE_REDACT\n" in out
+    assert "  from        AGENT_TRACE_REDACT: redact\n" in out
     assert "\n! redaction is OFF" in out
     of_otel = run(home, OTEL_EXPORTER_OTLP_ENDPOINT="http://localhost:4318", OTEL_TRACES_EXPORTER="none")[1]
     assert "\n! hooks don't see OTEL_* variables" in of_otel
@@ -150,7 +149,7 @@ def test_a_vendor_is_shown_with_the_variable_of_its_key(home: Home) -> None:
     out = run(home, "--no-send", AGENT_TRACE_TO="honeycomb:eu", HONEYCOMB_API_KEY=key)[1]
     assert "  sent to     https://api.eu1.honeycomb.io/v1/traces (honeycomb)\n" in out
     assert "  headers     x-honeycomb-team (keys of HONEYCOMB_API_KEY)\n" in out
-    assert "  from        to: AGENT_TRACE_TO\n" in out
+    assert "  from        AGENT_TRACE_TO: to\n" in out
     (home.path / "agent-trace").mkdir()
     (home.path / "agent-trace" / "config.toml").write_text('[otlp]\nto = "datadog"\n')
     out = run(home, "--no-send", DD_API_KEY=key)[1]
@@ -260,6 +259,6 @@ def test_colours_mark_what_is_wrong() -> None:
     plain = "".join(report.as_text([section], 80))
     coloured = "".join(report.as_text([section], 80, colour=True))
     assert "\x1b" not in plain
-    assert "\x1b[31m✗ broken\x1b[0m\n" in coloured
-    assert "✗ broken\n! noted\n" in plain
+    assert "\x1b[31m  hooks            broken\x1b[0m\n" in coloured
+    assert "\n✗ 1 problem, 1 note\n  hooks            broken\n\n✗ hooks\n  a           b\n! noted\n" in plain
     assert report.as_json([section])["problems"] == ["broken"]
