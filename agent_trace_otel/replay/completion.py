@@ -16,7 +16,7 @@ from agent_trace_otel.store.reader import find_trace_dir, session_folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _SESSION = frozenset({"ID", "A", "B"})
 _TRACE_DIR = "--trace-dir"
@@ -55,11 +55,14 @@ complete -c agent-trace -f -n 'test -n "$(__agent_trace)"' -a '(__agent_trace)'
 }
 
 
-def candidates(parser: argparse.ArgumentParser, words: Sequence[str]) -> Iterator[tuple[str, str]]:
+def candidates(
+    parser: argparse.ArgumentParser, words: Sequence[str], known: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[tuple[str, str]]:
     """Yield what may stand in the place of the last word, with what it means.
 
     Args:
         parser: the grammar; the commands among the words have their options.
+        known: option -> values that the grammar leaves open, each with what it means.
         words: what was typed after the program's name; the last one is empty when nothing of it was typed yet.
     """
     *before, begun = words or [""]
@@ -69,7 +72,10 @@ def candidates(parser: argparse.ArgumentParser, words: Sequence[str]) -> Iterato
     if current is None or "--" in before:
         return
     value = _value_of(current, before[-1] if before else "")
-    if value is not None:
+    found: Iterable[tuple[str, str]]
+    if value is not None and before[-1] in (known or {}):
+        found = (known or {})[before[-1]].items()
+    elif value is not None:
         found = _values(value, trace_dir)
     elif begun.startswith("-"):
         given = set(before)

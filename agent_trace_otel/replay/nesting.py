@@ -3,10 +3,11 @@
 Comes in: entries in order of time, and which span started which agent, where spans.jsonl says so. Goes out: each
 entry's depth and sub-agent. Called by `timeline` and `tree`.
 
-A call names its parent span, so calls inside calls need no guessing. A sub-agent has no event of its own: its calls
-name a span that no event opened. spans.jsonl says who started that span, once it has ended. Until then, and in a folder
-without spans, it is a call that starts agents of this type, if only one could have been meant; otherwise the sub-agent
-is shown as one of nobody in particular, which is what is known.
+A call names its parent span, so calls inside calls need no guessing. A sub-agent, a child process and what another
+instrumentation makes have no events of their own: what is inside them names a span that no event opened. spans.jsonl
+says what that span stands under, once it has ended. Until then, and in a folder without spans, a sub-agent was
+started by a call that starts agents of its type, if only one could have been meant; otherwise it is shown as one of
+nobody in particular, which is what is known.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 OPENING = frozenset({"tool_call", "llm_request"})
 DEEPEST = 8  # levels that are shown as depth; deeper calls are shown at this one
 _STARTING = frozenset({"Agent", "Task", "spawn_agent"})  # of Claude Code, its older versions, and Codex
+_TOPS = frozenset({"session_start", "user_prompt"})
+_FARTHEST = 64  # spans without events between a call and what it stands under
 _TYPES = frozenset({"subagent_type", "agent_type"})
 
 
@@ -59,11 +62,11 @@ class Nesting:
 
     Args:
         index: the session's events.
-        agent_parents: gives the parent's span id by the span id of each agent that has ended. Asked only in a session
-            that has sub-agents.
+        span_parents: gives the parent's span id by the span id of each span that has ended. Asked only in a session
+            with calls in spans that have no events.
     """
 
-    def __init__(self, index: SessionIndex, agent_parents: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, index: SessionIndex, span_parents: Callable[[], Mapping[str, str]]) -> None:
         self._partners, self._names = index.partners, index.tool_names
         self._depths: dict[str, int] = {}  # of open calls, by span id
         self._spans: dict[int, str] = {}  # of open calls, by ordinal
@@ -71,10 +74,15 @@ class Nesting:
         self._starts: dict[str, _Start] = {}  # by span id
         self._agents: dict[str, SubAgent] = {}  # by span id
         self._numbers: dict[str, int] = {}
-        self._agent_parents = agent_parents
+        self._tops: set[str] = set()  # spans of sessions and turns, by their events; and what stands under no call
+        self._span_parents = span_parents
 
-    def place(self, entry: Entry) -> None:
-        """Set the depth and the sub-agent of the next entry; entries must come in order of time."""
+    def place(self, entry: Entry) -> str:
+        """Set the depth and the sub-agent of the next entry; entries must come in order of time.
+
+        Returns:
+            The span that the entry stands under, if the one it names has no event; else "".
+        """
         partner = self._partners[entry.ordinal]
         is_opening = entry.event_type in OPENING
         if partner >= 0 and not is_opening:
@@ -85,8 +93,8 @@ class Nesting:
             owner = self._owners.pop(span, None) if self._owners else None
             if owner is not None:
                 entry.agent, entry.is_plain = owner, False
-            return
-        data = entry.data
+            return ""
+        data, near = entry.data, ""
         above = data.get("parent_span_id" if is_opening else "span_id")
         depth = self._depths.get(above) if isinstance(above, str) else None
         if depth is not None:
@@ -98,12 +106,39 @@ class Nesting:
             entry.is_plain = False
             entry.agent = agent = self._agent(data, text_in(data, "parent_span_id" if is_opening else "span_id"))
             depth = agent.depth
-        else:
+        elif not is_opening:
+            if isinstance(above, str) and entry.event_type in _TOPS:
+                self._tops.add(above)
             depth = 0
+        else:
+            near = self._nearest(above) if isinstance(above, str) and above not in self._tops else ""
+            depth = self._under(near, entry)
         if depth:
             entry.depth = min(depth, DEEPEST)
         if is_opening:
             self._open(entry, depth, data)
+        return near
+
+    def _nearest(self, span: str) -> str:
+        """Return the nearest open call or known sub-agent above a span, "" if there is none."""
+        parents, above = self._span_parents(), span
+        for _ in range(_FARTHEST):
+            above = parents.get(above, "")
+            if not above:
+                break
+            if above in self._depths or above in self._agents:
+                return above
+        self._tops.add(span)
+        return ""
+
+    def _under(self, near: str, entry: Entry) -> int:
+        """Let an entry stand under a call or a sub-agent; return its depth."""
+        agent = self._agents.get(near) or self._owners.get(near)
+        if agent is not None:
+            entry.agent, entry.is_plain = agent, False
+        if near in self._depths:
+            return self._depths[near] + 1
+        return agent.depth if agent is not None else 0
 
     def _open(self, entry: Entry, depth: int, data: dict[str, Any]) -> None:
         """Remember a call until it ends."""
@@ -133,7 +168,14 @@ class Nesting:
 
     def _started_by(self, span: str, kind: str) -> tuple[int, str]:
         """Return the depth of a sub-agent's calls, and the span that started it."""
-        parent = self._agent_parents().get(span)
+        parent = self._span_parents().get(span)
+        if (
+            parent is not None
+            and parent not in self._depths
+            and parent not in self._agents
+            and parent not in self._starts
+        ):
+            parent = self._nearest(parent) or parent
         if parent is None:
             possible = [call for call, start in self._starts.items() if not start.is_known and start.kind in ("", kind)]
             parent = possible[0] if len(possible) == 1 else ""

@@ -32,7 +32,7 @@ def entries_shown(
     import time
 
     now = time.time() if session.state == "running" else None
-    entries = timeline(index, selection, now, agent_parents=_agent_parents(session))
+    entries = timeline(index, selection, now, span_parents=_span_parents(session))
     if pace is not None:
         from agent_trace_otel.replay.play import paced
 
@@ -46,7 +46,7 @@ def tree_shown(session: Session, index: SessionIndex, selection: Selection, draw
     """Return the lines of a session's tree, none when nothing is selected."""
     from agent_trace_otel.replay.tree import Tree
 
-    tree = Tree(index, selection, _agent_parents(session))
+    tree = Tree(index, selection, _span_parents(session))
     return drawn.lines(tree, index) if tree.top else iter(())
 
 
@@ -55,7 +55,7 @@ def arriving_shown(session: Session, index: SessionIndex, selection: Selection, 
     from agent_trace_otel.replay.follow import followed
 
     arriving = followed(session, index)
-    yield from map(view.entry, timeline(index, selection, agent_parents=_agent_parents(session), arriving=arriving))
+    yield from map(view.entry, timeline(index, selection, span_parents=_span_parents(session), arriving=arriving))
 
 
 def _with_notes(
@@ -70,13 +70,13 @@ def _with_notes(
         yield view.note(item) if isinstance(item, SpanNote) else view.entry(item)
 
 
-def _agent_parents(session: Session) -> Callable[[], Mapping[str, str]]:
-    """Return what tells which span started which agent: read when first asked for, and once."""
+def _span_parents(session: Session) -> Callable[[], Mapping[str, str]]:
+    """Return what tells which span stands under which: read when first asked for, and once."""
 
     @functools.cache
     def read() -> Mapping[str, str]:
-        from agent_trace_otel.replay.agent_spans import agent_parents
+        from agent_trace_otel.replay.span_parents import span_parents
 
-        return agent_parents(session.spans_path)
+        return span_parents(session.spans_path)
 
     return read

@@ -159,7 +159,7 @@ def timeline(
     selection: Selection,
     now: float | None = None,
     *,
-    agent_parents: Callable[[], Mapping[str, str]] = dict,
+    span_parents: Callable[[], Mapping[str, str]] = dict,
     arriving: Iterable[int] | None = None,
 ) -> Iterator[Entry]:
     """Yield the entries of a session that ``selection`` takes, in order of time.
@@ -170,14 +170,14 @@ def timeline(
         index: the session's events.
         selection: what to show.
         now: unix seconds until which open calls have been open, for a session that runs; else its last event's time.
-        agent_parents: gives the parent's span id by the span id of each agent; asked if there are sub-agents.
+        span_parents: gives the parent's span id by span id; asked if calls stand in spans without events.
         arriving: ordinals as they come, of a session that is followed; then no call is marked as open.
     """
     timestamps, partners, order = index.timestamps, index.partners, index.order
     if arriving is None and len(order):
         now = now or timestamps[order[-1]]
     is_flat = not selection.takes_every_kind
-    place, count = Nesting(index, agent_parents).place, CallCounts().count
+    place, count = Nesting(index, span_parents).place, CallCounts().count
     calls: list[tuple[int, int]] = []  # ordinal and depth of the calls after which came only what is inside them
     first: float | None = None
     before, since, until = float("inf"), 0.0, 0.0

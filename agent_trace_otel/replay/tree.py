@@ -75,11 +75,11 @@ class Tree:
     Args:
         index: the session's events.
         selection: what to show; what a node stands in is shown with it.
-        agent_parents: gives the parent's span id by the span id of each agent; asked if there are sub-agents.
+        span_parents: gives the parent's span id by span id; asked if calls stand in spans without events.
     """
 
     def __init__(
-        self, index: SessionIndex, selection: Selection, agent_parents: Callable[[], Mapping[str, str]] = dict
+        self, index: SessionIndex, selection: Selection, span_parents: Callable[[], Mapping[str, str]] = dict
     ) -> None:
         self._index = index
         self._nodes: list[Node] = []
@@ -89,11 +89,10 @@ class Tree:
         self._turns: dict[str, Node] = {}  # by span id, the latest of each
         self._turn: Node | None = None
         self._counts = CallCounts()
-        nesting = Nesting(index, agent_parents)
+        nesting = Nesting(index, span_parents)
         for ordinal in index.order:
             entry = Entry(index, ordinal, 0.0)
-            nesting.place(entry)
-            self._add(entry)
+            self._add(entry, nesting.place(entry))
         self._sum_up()
         self.top = [node for node in self._select(selection) if node.parent is None]
 
@@ -106,7 +105,7 @@ class Tree:
             yield node, lasts
             waiting.extend((child, (*lasts, at == 0)) for at, child in enumerate(reversed(node.children)))
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: Entry, near: str) -> None:
         index, ordinal = self._index, entry.ordinal
         partner = index.partners[ordinal]
         if entry.event_type not in OPENING and partner != _NONE:
@@ -120,7 +119,7 @@ class Tree:
             return
         data = entry.data
         is_call = entry.event_type in OPENING
-        span = text_in(data, "parent_span_id" if is_call else "span_id")
+        span = near or text_in(data, "parent_span_id" if is_call else "span_id")
         parent = None if entry.event_type == "session_start" else self._home(span, entry)
         at = index.timestamps[ordinal]
         if entry.event_type == "user_prompt" and entry.agent is None and not (span and span in self._calls):

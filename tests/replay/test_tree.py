@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from session_folders import event, gone, session_start, write_session
 
-from agent_trace_otel.replay.agent_spans import agent_parents
+from agent_trace_otel.replay.span_parents import span_parents
 from agent_trace_otel.replay.timeline import Selection
 from agent_trace_otel.replay.tree import Tree
 from agent_trace_otel.replay.tree_text import TreeText
@@ -21,7 +22,7 @@ def drawn(
     folder: Path, *, width: int = 80, colour: bool = False, full: bool = False, selection: Selection | None = None
 ) -> list[str]:
     with SessionIndex(str(folder / "events.ndjson")) as index:
-        tree = Tree(index, selection or Selection(), lambda: agent_parents(str(folder / "spans.jsonl")))
+        tree = Tree(index, selection or Selection(), lambda: span_parents(str(folder / "spans.jsonl")))
         return "".join(TreeText(width, colour=colour, full=full).lines(tree, index)).splitlines()
 
 
@@ -53,6 +54,34 @@ def test_a_session_without_prompts_has_its_calls_at_the_top(tmp_path: Path) -> N
         "   └─ ◆ deeper",
         "→ open (still open) c",
     ]
+
+
+def _spans(*pairs: tuple[str, str], is_ours: bool = True) -> bytes:
+    """Return spans.jsonl with a line for each span and its parent, in our order of members or another one."""
+    ids = [{"spanId": span, "parentSpanId": parent, "name": "n"} for span, parent in pairs]
+    spans = [one if is_ours else dict(reversed(one.items())) for one in ids]
+    lines = [{"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {}, "spans": [span]}]}]} for span in spans]
+    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_what_stands_in_a_span_without_an_event_stands_under_the_call_above_it(is_ours: bool, tmp_path: Path) -> None:
+    outer, process, inner, agent, agents = (digit * 16 for digit in "abcde")
+    folder = write_session(
+        tmp_path,
+        session_start(),
+        call("Bash", 1, outer, "0" * 16),
+        call("inner", 2, inner, process),
+        closed(3, inner),
+        call("Read", 4, agents, agent, agent="helper"),
+        closed(5, agents),
+        closed(6, outer),
+    )
+    shown = ["→ Bash ", "├─ → inner ", "└─ ● helper ", "   └─ → Read "]
+    flat = [line[: len(begun)] for line, begun in zip(drawn(folder, width=60)[1:], shown, strict=True)]
+    assert flat != shown
+    (folder / "spans.jsonl").write_bytes(_spans((process, outer), (agent, process), is_ours=is_ours))
+    assert [line[: len(begun)] for line, begun in zip(drawn(folder, width=60)[1:], shown, strict=True)] == shown
 
 
 def test_turns_hold_what_came_after_their_prompts_and_what_names_them(tmp_path: Path) -> None:
