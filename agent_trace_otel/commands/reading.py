@@ -221,11 +221,13 @@ def redact(arguments: argparse.Namespace) -> int:
 def completion(arguments: argparse.Namespace) -> int:
     """Write what a shell needs to complete our command lines."""
     from agent_trace_otel import options
+    from agent_trace_otel.commands import targets
     from agent_trace_otel.replay.completion import SCRIPTS, candidates
 
     if not arguments.words:
         write(SCRIPTS[arguments.shell])
         return 0
     words = arguments.words[arguments.words[:1] == ["--"] :]
-    write(f"{word}\t{meaning}\n" for word, meaning in candidates(options.parser(words), words))
+    known = {"--to": targets.names()} if words[-2:-1] == ["--to"] else {}
+    write(f"{word}\t{meaning}\n" for word, meaning in candidates(options.parser(words), words, known))
     return 0

@@ -58,3 +58,14 @@ def keys_of(arguments: argparse.Namespace) -> Mapping[str, str]:
     given = {**config.load(complain=lambda _: None).keys, **{name: text for name, text in os.environ.items() if text}}
     vendors.resolve(arguments.to, given, endpoint=arguments.endpoint)
     return vendors.taken_from(arguments.to, given)
+
+
+def names() -> dict[str, str]:
+    """Return what --to takes, regions included, with what each is."""
+    from agent_trace_otel.delivery import vendors
+
+    found: dict[str, str] = {}
+    for vendor in vendors.vendors().values():
+        found[vendor.name] = vendor.title
+        found |= {f"{vendor.name}:{region}": f"{vendor.title}, {region}" for region in vendor.regions}
+    return found

@@ -124,3 +124,13 @@ def test_shells_offer_it(shell: str, traces: Path, tmp_path: Path) -> None:
 def test_an_unknown_shell_is_refused() -> None:
     done = agent_trace("completion", "tcsh")
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_back_ends_are_offered_by_name_and_region() -> None:
+    def offered(*typed: str) -> list[str]:
+        done = agent_trace("completion", "bash", "--", *typed)
+        return [line.partition("\t")[0] for line in done.stdout.splitlines()]
+
+    assert offered("ship", "--to", "honey") == ["honeycomb", "honeycomb:us", "honeycomb:eu"]
+    assert "datadog" in offered("setup", "--write", "--to", "")
+    assert offered("ship", "--t") == ["--to"]
