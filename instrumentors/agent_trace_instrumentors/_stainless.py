@@ -44,7 +44,8 @@ class Client:
         provider: the value of gen_ai.provider.name for its own servers, and for those that nobody knows.
         operations: the end of a POST's path -> the operation of ``semconv.MODEL_OPERATIONS``.
         plain: patterns of ``METHOD path`` that are told as requests and are no model calls -> the span's name.
-        providers: the end of a host's name, or ``:port``, -> the provider that answers there.
+        providers: whole labels (or from a ``-`` on) that a host's name ends in, or ``:port``, -> who answers there.
+        classes: a client's class, or one that it is of -> who answers it.
     """
 
     package: str
@@ -52,6 +53,7 @@ class Client:
     operations: Mapping[str, str]
     plain: Sequence[tuple[re.Pattern[str], str]] = ()
     providers: Mapping[str, str] = field(default_factory=dict[str, str])
+    classes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def targets(self) -> tuple[Target, ...]:
         """Return what is wrapped of the library."""
@@ -97,7 +99,7 @@ class Client:
         extra = getattr(options, "extra_json", None)
         asked: dict[str, Any] = {**(body if isinstance(body, Mapping) else {}), **(extra or {})}
         call = model_call.begin(
-            asked, kind=ClientCall, provider=self._provider(client), operation=operation, attributes=_server(client)
+            asked, kind=ClientCall, provider=self.provider_of(client), operation=operation, attributes=_server(client)
         )
         if call is not None:
             call.client = client
@@ -109,19 +111,23 @@ class Client:
         name = next((name for pattern, name in self.plain if pattern.search(asked)), None)
         if name is None or not spans.traces_here():
             return None
-        span = spans.start_plain(name, {semconv.PROVIDER_NAME: self._provider(client), **_server(client)})
+        span = spans.start_plain(name, {semconv.PROVIDER_NAME: self.provider_of(client), **_server(client)})
         if span is None:
             return None
         request = _PlainRequest(span)
         request.client = client
         return request
 
-    def _provider(self, client: Any) -> str:  # noqa: ANN401 - the client
-        """Return who answers, as far as the address tells."""
+    def provider_of(self, client: Any) -> str:  # noqa: ANN401 - the client
+        """Return who answers, as far as the client's class and the address tell."""
+        named = (self.classes.get(kind.__name__) for kind in type(client).__mro__)
+        by_class = next(filter(None, named), None)
+        if by_class is not None:
+            return by_class
         url = client.base_url
-        host, port = str(url.host), f":{url.port}"
-        told = (made for end, made in self.providers.items() if host == end or host.endswith(f".{end}") or port == end)
-        return next(told, self.provider)
+        host, port = f".{url.host}", f":{url.port}"
+        ends = ((end if end[0] in ":-" else f".{end}", provider) for end, provider in self.providers.items())
+        return next((provider for end, provider in ends if port == end or host.endswith(end)), self.provider)
 
 
 def _server(client: Any) -> dict[str, Any]:  # noqa: ANN401 - the client

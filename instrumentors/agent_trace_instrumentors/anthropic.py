@@ -52,6 +52,12 @@ CLIENT: Final = stainless.Client(
         "bigmodel.cn": "zhipu_ai",
         "minimax.io": "minimax",
     },
+    classes={
+        "BaseBedrockClient": "aws.bedrock",
+        "BaseMantleClient": "aws.bedrock",
+        "BaseVertexClient": "gcp.vertex_ai",
+        "BaseFoundryClient": "azure.ai.inference",
+    },
 )
 
 

@@ -30,6 +30,7 @@ PROVIDERS: Final = {
     "anthropic.com": "anthropic",
     "generativelanguage.googleapis.com": "gcp.gemini",
     "aiplatform.googleapis.com": "gcp.vertex_ai",
+    "-aiplatform.googleapis.com": "gcp.vertex_ai",
     "amazonaws.com": "aws.bedrock",
     "groq.com": "groq",
     "deepseek.com": "deepseek",
@@ -93,6 +94,7 @@ CLIENT: Final = Client(
         (re.compile(r"^GET .*/responses/[^/]+$"), "responses.retrieve"),
     ),
     providers=PROVIDERS,
+    classes={"BaseAzureClient": "azure.ai.openai"},
 )
 
 
