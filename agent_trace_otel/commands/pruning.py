@@ -42,7 +42,7 @@ def prune(arguments: argparse.Namespace) -> int:
     going = [verdict for verdict in verdicts if verdict.goes]
     done = removing.Removed(gone=[one.session.folder for one in going])
     if not arguments.dry_run:
-        done = removing.remove([one.session.folder for one in going])
+        done = removing.remove({one.session.folder: one.session.snapshot for one in going})
     write(_told(verdicts, done, time.time(), is_dry=arguments.dry_run))
     gone = sum(one.session.bytes for one in going if one.session.folder in done.gone)
     left = sum(one.bytes for one in sessions) - gone

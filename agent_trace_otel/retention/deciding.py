@@ -31,6 +31,8 @@ class Kept:
     """Back ends that have not acknowledged everything -> how many spans."""
     targets: tuple[str, ...] = ()
     """All back ends that it is or was to be sent to."""
+    snapshot: frozenset[tuple[str, int, int, int]] = frozenset()
+    """What tells whether anything is written to it from then on, see `removing.snapshot`."""
     is_untold: bool = False
     """Whether the recorder of hooks has more to tell of it."""
 

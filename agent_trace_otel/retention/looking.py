@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from agent_trace_otel.delivery.standing import standings
 from agent_trace_otel.errors import StoreError
 from agent_trace_otel.retention.deciding import Kept
+from agent_trace_otel.retention.removing import snapshot
 from agent_trace_otel.store.index import SessionIndex
 from agent_trace_otel.store.reader import Session
 
@@ -23,6 +24,10 @@ def look_at(folder: str, targets: Sequence[str], untold: frozenset[str] = frozen
         targets: names of back ends that the session is to be sent to, beside those that it has a ledger for.
         untold: ids of sessions that the recorder of hooks has more to tell of.
     """
+    try:
+        before = snapshot(folder)  # first of all: what comes while we look is noticed
+    except OSError:
+        return None
     times = list(_times(folder))
     if not times:
         return None
@@ -40,6 +45,7 @@ def look_at(folder: str, targets: Sequence[str], untold: frozenset[str] = frozen
         bytes=bytes_in(folder),
         undelivered={name: one.undelivered for name, one in standing.items() if one.undelivered},
         targets=tuple(standing),
+        snapshot=before,
         is_untold=session.session_id in untold,
     )
 

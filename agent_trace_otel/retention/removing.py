@@ -1,9 +1,10 @@
 """Session folders -> gone, unless they come alive meanwhile. Called by the prune command.
 
-A process may resume a session between the decision and its end. So the folder is first renamed: who opens the session
-from then on makes a new one. After a moment, in which whoever had it open has written, each is looked at again; one
-that has changed is put back. Only files of a session are removed, through a descriptor of the folder, so nothing is
-followed out of it; a folder that holds anything else stays, with just that in it.
+A process may resume a session between the decision and its end. So what a folder held then is compared with what it
+holds now, and the folder is renamed: who opens the session from then on makes a new one. After a moment, in which
+whoever had it open has written, each is looked at again; one that has changed is put back. Only files of a session are
+removed, through a descriptor of the folder, so nothing is followed out of it; a folder that holds anything else stays,
+with just that in it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +23,7 @@ MARK: Final = ".pruned-"
 _OURS: Final = re.compile(
     r"events\.ndjson|spans\.jsonl|meta\.json|\.meta\.json\.\d+|(?:delivered|failed)-[A-Za-z0-9.-]+\.log"
 )
+_META: Final = "meta.json"
 _MOMENT: Final = 0.25  # seconds
 _ROOM: Final = 116  # characters of an id, which may have 128, beside what is added to it
 _FOLDER: Final = (
@@ -45,22 +47,24 @@ class Removed:
     """Not removed, and why."""
 
 
-def remove(folders: Sequence[str], wait: Callable[[float], None] = time.sleep) -> Removed:
+def remove(folders: Mapping[str, Snapshot], wait: Callable[[float], None] = time.sleep) -> Removed:
     """Remove session folders; never raises for one of them.
 
     Args:
-        folders: their paths, all in one trace directory.
+        folders: their paths, all in one trace directory -> what was in each when it was decided.
         wait: waits so many seconds for whoever has a folder open.
     """
     done = Removed()
     moved: list[tuple[str, str, Snapshot]] = []
-    for folder in folders:
+    for folder, before in folders.items():
         try:
-            before = snapshot(folder)
             aside = _aside(folder)
+            if snapshot(folder) != before:
+                done.alive.append(folder)
+                continue
             os.rename(folder, aside)
             moved.append((folder, aside, before))
-        except OSError as error:  # noqa: PERF203 - each by itself
+        except OSError as error:
             done.failed[folder] = error.strerror or str(error)
     if moved:
         wait(_MOMENT)
@@ -99,14 +103,36 @@ def snapshot(folder: str) -> Snapshot:
 
 
 def put_back(folder: str, aside: str) -> str:
-    """Give a folder its name back; if a new session has it by now, another one that readers see. Return its path."""
+    """Give a folder its name back, and return its path.
+
+    Who had the session open may have made a folder for meta.json meanwhile: then both become one. One that holds a
+    story of its own stays beside it, as another session.
+    """
     trace_dir, session_id = os.path.split(folder)
     place, number = folder, 0
     while os.path.lexists(place):
+        if _joined(aside, place):
+            return place
         number += 1
         place = os.path.join(trace_dir, f"{session_id[:_ROOM]}.before-{number}")
     os.rename(aside, place)
     return place
+
+
+def _joined(aside: str, place: str) -> bool:
+    """Move everything into a folder that has nothing but meta.json, which is the newer one."""
+    try:
+        if os.listdir(place) not in ([], [_META]):
+            return False
+        for name in os.listdir(aside):
+            if name != _META or not os.path.lexists(os.path.join(place, name)):
+                os.rename(os.path.join(aside, name), os.path.join(place, name))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(aside, _META))
+        os.rmdir(aside)
+    except OSError:
+        return False
+    return True
 
 
 def put_back_left_behind(trace_dir: str) -> list[str]:

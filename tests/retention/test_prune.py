@@ -209,10 +209,36 @@ def test_a_session_that_comes_alive_meanwhile_is_put_back(store: Store) -> None:
             file.write(b"{}\n")
         write_session(store.traces, session_start(), session_id="made-anew")
 
-    done = removing.remove([str(old), str(resumed), str(made_anew)], meanwhile)
+    done = removing.remove({str(one): removing.snapshot(str(one)) for one in (old, resumed, made_anew)}, meanwhile)
     assert (done.gone, done.alive, done.failed) == ([str(old)], [str(resumed), str(made_anew)], {})
     assert store.names == ["made-anew", "made-anew.before-1", "resumed"]
     assert (resumed / "events.ndjson").read_bytes() == session_start()
+
+
+def test_a_folder_that_was_made_anew_for_meta_json_alone_is_joined(store: Store) -> None:
+    folder = store.session("resumed", 40)
+
+    def meanwhile(_: float) -> None:
+        (aside,) = store.traces.glob(f"{removing.MARK}*")
+        with (aside / "events.ndjson").open("ab") as file:
+            file.write(session_start())
+        folder.mkdir()
+        (folder / "meta.json").write_text("{}")
+
+    done = removing.remove({str(folder): removing.snapshot(str(folder))}, meanwhile)
+    assert (done.alive, store.names) == ([str(folder)], ["resumed"])
+    assert (folder / "meta.json").read_text() == "{}"
+    assert (folder / "events.ndjson").read_bytes() == session_start()
+    assert (folder / "spans.jsonl").exists()
+
+
+def test_what_is_written_after_the_decision_keeps_a_session(store: Store) -> None:
+    folder = store.session("resumed", 40)
+    decided = removing.snapshot(str(folder))
+    with (folder / "events.ndjson").open("ab") as file:
+        file.write(session_start())
+    done = removing.remove({str(folder): decided}, lambda _: None)
+    assert (done.alive, done.gone, store.names) == ([str(folder)], [], ["resumed"])
 
 
 def test_what_a_killed_prune_has_set_aside_comes_back(store: Store) -> None:
@@ -231,7 +257,8 @@ def test_a_folder_that_can_not_be_removed_is_told(store: Store, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(removing.os, "unlink", refuse)
-    done = removing.remove([str(folder), str(store.traces / "gone")], lambda _: None)
+    decided = removing.snapshot(str(folder))
+    done = removing.remove({str(folder): decided, str(store.traces / "gone"): decided}, lambda _: None)
     assert done.failed == {
         str(folder): "Permission denied",
         str(store.traces / "gone"): "No such file or directory",
