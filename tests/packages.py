@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -65,21 +66,23 @@ def install(folder: Path, *requirements: str) -> Path:
     return folder / "bin"
 
 
-def node_modules(requirement: str, program: str = "") -> Path:
+def node_modules(requirement: str, program: str = "", *, beside: Sequence[str] = ()) -> Path:
     """Return the ``node_modules`` folder of an npm package and what it depends on, installing it on first use.
 
     Args:
         requirement: its name, ``@`` and its version.
         program: what must be there, below that folder: npm skips a program that is not for this machine.
+        beside: further packages in the same folder.
 
     Raises:
         UnavailableError: npm is missing or can't reach its registry, or there is no program for this machine.
     """
-    folder = cache_dir() / requirement.replace("/", "-").replace("@", "-").strip("-")
+    named = "+".join([requirement, *beside])
+    folder = cache_dir() / named.replace("/", "-").replace("@", "-").strip("-")
     modules = folder / "node_modules"
     ready = folder / "installed"  # written last: an interrupted installation starts anew
     if not ready.exists():
-        _npm_install(folder, requirement)
+        _npm_install(folder, requirement, *beside)
         if not (modules / program).exists():
             message = f"{requirement} has no program for this machine ({NPM_PLATFORM})"
             raise UnavailableError(message)
@@ -87,18 +90,18 @@ def node_modules(requirement: str, program: str = "") -> Path:
     return modules
 
 
-def _npm_install(folder: Path, requirement: str) -> None:
+def _npm_install(folder: Path, *requirements: str) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        message = f"can't install {requirement}: npm is not there"
+        message = f"can't install {' '.join(requirements)}: npm is not there"
         raise UnavailableError(message)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", requirement]
+    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", *requirements]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"npm exited with {done.returncode}"])[-1]
-        message = f"can't install {requirement}: {why}"
+        message = f"can't install {' '.join(requirements)}: {why}"
         raise UnavailableError(message)
 
 

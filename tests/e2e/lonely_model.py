@@ -10,9 +10,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+Beside = Callable[[Sequence[str]], AbstractContextManager[object]]
+"""Runs something on the model's network while the client runs; takes what puts a command there."""
 
 _HERE = Path(__file__).parent
 _RUN_SECONDS = 180

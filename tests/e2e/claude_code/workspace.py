@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from lonely_model import serving, wait_for_call
 
 if TYPE_CHECKING:
     from claude_code.scenarios import Run, Scenario
+    from lonely_model import Beside
 
 API_KEY = "planted-api-key-1f6b2d"
 _RUN_SECONDS = 180
@@ -84,13 +86,18 @@ class Workspace:
         """Write one of the project's settings files."""
         (self.project / ".claude" / name).write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
-    def play(self, scenario: Scenario, environment: Mapping[str, str] | None = None) -> list[Ran]:
+    def play(
+        self, scenario: Scenario, environment: Mapping[str, str] | None = None, *, beside: Beside | None = None
+    ) -> list[Ran]:
         """Run a whole scenario against a scripted API of its own; ``environment`` is added to its own variables."""
         if scenario.local_settings:
             self.write_settings("settings.local.json", scenario.local_settings)
         ran: list[Ran] = []
         arguments = ["--project", str(self.project), "--log", str(self.requests)]
-        with serving("claude_code.api_server", arguments, self._plain()) as (prefix, port):
+        with ExitStack() as around:
+            prefix, port = around.enter_context(serving("claude_code.api_server", arguments, self._plain()))
+            if beside is not None:
+                around.enter_context(beside(prefix))
             variables = {**self._environment(port), **scenario.environment, **(environment or {})}
             for run in scenario.runs:
                 ran.append(self._run(run, ran[-1].session_id if ran else "", prefix, variables))

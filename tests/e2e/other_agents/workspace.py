@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from lonely_model import serving, wait_for_call
 from other_agents.scripts import STARTED
 
 if TYPE_CHECKING:
+    from lonely_model import Beside
     from other_agents.clients import Client
 
 _RUN_SECONDS = 120
@@ -33,11 +35,14 @@ class Workspace:
         subprocess.run(["git", "init", "-q", "-b", "main"], cwd=self.project, check=True)
 
     def run(
-        self, prompt: str, environment: Mapping[str, str], *, stop: bool = False
+        self, prompt: str, environment: Mapping[str, str], *, stop: bool = False, beside: Beside | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Ask the client one thing; with ``stop``, interrupt it (SIGINT) once its slow command has begun."""
         arguments = ["--project", str(self.project)]
-        with serving("other_agents.model_api", arguments, os.environ) as (prefix, port):
+        with ExitStack() as around:
+            prefix, port = around.enter_context(serving("other_agents.model_api", arguments, os.environ))
+            if beside is not None:
+                around.enter_context(beside(prefix))
             own = {"TERM": "xterm-256color", "SHELL": "/bin/bash", **self._client.configure(self.home, port)}
             process = subprocess.Popen(
                 [*prefix, *self._client.command(prompt)],
