@@ -140,13 +140,19 @@ class SessionFolder:
         if now < self._not_before and self._reason is not None:
             raise self._reason
         try:
-            self.make()
-            self._is_checked = True
-            return _open_files.open(slot)
+            try:
+                return self._make_and_open(slot)
+            except FileNotFoundError:  # `agent-trace prune` took the old folder away just then
+                return self._make_and_open(slot)
         except (OSError, StoreError) as error:
             # a folder that can't be made would cost several system calls an event: try again after a while
             self._reason, self._not_before = error, now + _RETRY_SECONDS
             raise
+
+    def _make_and_open(self, slot: _Slot) -> _AppendFile:
+        self.make()
+        self._is_checked = True
+        return _open_files.open(slot)
 
     def make(self) -> bool:
         """Make the trace directory and the folder; return True if the folder is new."""

@@ -274,3 +274,18 @@ def test_a_fork_while_the_folder_is_locked_locks_nobody_out(tmp_path: Path) -> N
         os.waitpid(child, 0)
         os.close(reading)
         os.close(writing)
+
+
+def test_a_folder_that_goes_while_it_is_opened_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SessionFolder(tmp_path, "s-1")
+    make, made = SessionFolder.make, []
+
+    def taken_away_at_first(self: SessionFolder) -> bool:
+        made.append(make(self))
+        if len(made) == 1:
+            self.path.rename(tmp_path / ".pruned-1~s-1")
+        return made[-1]
+
+    monkeypatch.setattr(SessionFolder, "make", taken_away_at_first)
+    folder.append_event(LINE)
+    assert (folder.path / EVENTS).read_bytes() == LINE
