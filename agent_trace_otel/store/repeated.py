@@ -46,9 +46,10 @@ class Surplus:
 class _ToolCall:
     __slots__ = ("arguments", "at", "end", "failed", "is_mcp", "is_nested", "name")
 
-    def __init__(self, at: float, name: bytes, line: bytes, *, is_mcp: bool, is_nested: bool) -> None:
+    def __init__(self, at: float, name: bytes, line: bytes, *, is_mcp: bool) -> None:
         self.at, self.end = at, float("inf")
-        self.name, self.is_mcp, self.is_nested, self.failed = name, is_mcp, is_nested, False
+        self.name, self.is_mcp = name, is_mcp
+        self.is_nested = self.failed = False
         self.arguments = hash(_encode(read_data(line).get("arguments")))
 
 
@@ -63,6 +64,7 @@ class Repeated:
         self._left_out: set[bytes] = set()
         self._tools: dict[bytes, _ToolCall] = {}
         self._recent: deque[bytes] = deque(maxlen=_RECENT)  # how the lines of tool calls begin
+        self._inside_unknown: dict[bytes, list[_ToolCall]] = {}  # by what they stand in, which may be told later
         self._has_mcp = False
 
     def ask(self, call: bytes, line: bytes) -> None:
@@ -103,13 +105,20 @@ class Repeated:
             if head is not None:
                 self._take(head[2], float(head[1]), head[5] or b"", line)
         self._recent.append(line[:_TO_ID])
+        if self._inside_unknown:
+            head = read_head(line)
+            for tool in self._inside_unknown.pop(head[2], ()) if head is not None else ():
+                tool.is_nested = True
 
     def _take(self, call: bytes, at: float, name: bytes, line: bytes) -> None:
         is_mcp = is_over_mcp(line)
         parent = _PARENT(line, max(0, len(line) - _TAIL)) if is_mcp else None
-        is_nested = parent is not None and any(parent[1] in head for head in self._recent)
+        self._tools[call] = tool = _ToolCall(at, name, line, is_mcp=is_mcp)
         self._has_mcp = self._has_mcp or is_mcp
-        self._tools[call] = _ToolCall(at, name, line, is_mcp=is_mcp, is_nested=is_nested)
+        if parent is not None:
+            tool.is_nested = any(parent[1] in head for head in self._recent)
+            if not tool.is_nested and len(self._inside_unknown) < _RECENT:
+                self._inside_unknown.setdefault(parent[1], []).append(tool)
 
     def result(self, call: bytes, at: float) -> None:
         """Take a tool call's result."""
