@@ -276,6 +276,11 @@ class Runs:
             return
         if run.span is None and run.is_root and not run.is_piece:
             run.enter()  # it failed before it did anything, and nobody else would tell
+        if not isinstance(error, Exception):
+            # a tool whose task is cancelled says nothing; what is in it goes first
+            inside = [one for one, other in reversed(tuple(self._open.items())) if other.is_within(run)]
+            for one in inside:
+                self.fail(one, error)
         attributes = self._answer(run, result) if run.loan is not None else {}
         outcome = outcome_of(error)
         if outcome is not None:
