@@ -6,6 +6,7 @@ what sending needs only when it sends.
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SPAN_NAME: Final = "agent-trace doctor"
 SERVICE_NAME: Final = "agent-trace-doctor"
 _TIMEOUT: Final = 5.0
+_TIMEOUT_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 _GRPC_PORT: Final = 4317
 
 
@@ -44,12 +46,19 @@ class BackEndFacts:
     vendor: str = ""
 
 
-def look_at_back_end(target: Target, *, timeout: float = _TIMEOUT) -> BackEndFacts:
-    """Send one span, without trying again, and tell what happened."""
+def look_at_back_end(target: Target, *, timeout: float | None = None) -> BackEndFacts:
+    """Send one span, without trying again, and tell what happened.
+
+    Args:
+        target: the back end.
+        timeout: seconds to wait for it; by default five, unless OTEL_EXPORTER_OTLP_TIMEOUT says otherwise.
+    """
     from contextlib import closing
 
     from agent_trace_otel.delivery.post import Connection, Verdict
 
+    if timeout is None and not any(os.environ.get(name) for name in _TIMEOUT_VARIABLES):
+        timeout = _TIMEOUT
     trace_id, body = _test_span()
     began = time.monotonic()
     with closing(Connection(target, timeout=timeout)) as connection:

@@ -32,7 +32,7 @@ def datadog(endpoint: str) -> Target:
     return vendors.resolve("datadog", {"DD_API_KEY": KEY}, endpoint=endpoint)
 
 
-def asked(target: Target, timeout: float = 10.0) -> tuple[BackEndFacts, str]:
+def asked(target: Target, timeout: float | None = None) -> tuple[BackEndFacts, str]:
     """Return the facts and the problem, which must hold no key."""
     found = look_at_back_end(target, timeout=timeout)
     section = section_of_back_end(found)
