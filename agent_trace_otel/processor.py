@@ -187,7 +187,8 @@ class SessionSpanProcessor(SpanProcessor):
             state.cleaner = self._redacting if explicit.redact else self._plain
         else:
             inherited = parent.writer if parent is not None else None
-            state.writer = self._sessions.find(ids.trace_id, raw, inherited, context, is_agents=kind != "generic")
+            chooses = kind in ("agent", "session") or (inherited is None and kind != "generic")
+            state.writer = self._sessions.find(ids.trace_id, raw, inherited, context, is_agents=chooses)
             by_default = self._redacting if self.settings.redact else self._plain
             state.cleaner = parent.cleaner if parent is not None else by_default
         _read_opening(state, raw)

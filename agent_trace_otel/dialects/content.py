@@ -17,7 +17,9 @@ _SAID = frozenset(name for dialect in DIALECTS for name in dialect.content if no
 _BEGINNINGS = tuple(name for dialect in DIALECTS for name in dialect.content if name.endswith("."))
 _KEPT = frozenset({"gen_ai.prompt.id", semconv.PROMPT_NAME, "gen_ai.prompt.version", "gen_ai.prompt.label"})
 _KEPT_ENDINGS = (".role", ".finish_reason", ".type", ".tool_call_id", ".id", ".mime_type")
-_OF_MESSAGES = frozenset({"content", "message", "tool_calls", "body", "gen_ai.event.content", "event_body", "parts"})
+_OF_MESSAGES = frozenset(
+    {"content", "tool.result", "message", "tool_calls", "body", "gen_ai.event.content", "event_body", "parts"}
+)
 
 
 @lru_cache(maxsize=4096)

@@ -64,6 +64,7 @@ PYDANTIC_AI = Dialect(
         "all_messages_events",
         "events",
         "final_result",
+        "model_request_parameters",
         "tool_arguments",
         "tool_response",
         "logfire.msg",
