@@ -92,6 +92,16 @@ def test_a_program_sends_to_a_back_end_by_its_name(tmp_path: Path) -> None:
     assert files_with_a_key(tmp_path) == []
 
 
+def test_configure_takes_the_name_too(tmp_path: Path) -> None:
+    with answering(Answering()) as server:
+        call = f"at.configure(to='honeycomb', endpoint={server.url!r}, headers={{'x-mine': '1'}})"
+        program = PROGRAM.replace("@at.trace_tool", f"{call}\n\n@at.trace_tool")
+        ran = run(program, tmp_path, HONEYCOMB_API_KEY=KEY, HONEYCOMB_DATASET="sets")
+    assert (ran.code, ran.warnings) == (0, [])
+    _, headers, _ = server.got[0]
+    assert (headers["x-honeycomb-team"], headers["x-honeycomb-dataset"], headers["x-mine"]) == (KEY, "sets", "1")
+
+
 def test_an_answer_that_only_the_vendor_calls_success_counts(tmp_path: Path) -> None:
     session = one_session(tmp_path)
     with answering(Answering(202, b'{"data":[]}', {"Content-Type": "application/json"})) as server:
