@@ -223,12 +223,12 @@ class _Values:
 
 
 def _url(vendor: Vendor, region: str, values: _Values, endpoint: str | None) -> str:
-    base = endpoint or values.first(vendor.base_from) or _base(vendor, region, values)
-    return _joined(values.filled(base) if base is vendor.base else base, vendor)
+    of_environment = "" if region else values.first(vendor.base_from)
+    return _joined(endpoint or of_environment or _base(vendor, region, values), vendor)
 
 
 def _base(vendor: Vendor, region: str, values: _Values) -> str:
-    """Return the base with its region in place."""
+    """Return the entry's own base with its region and variables in place."""
     given = region or values.first(vendor.region_from) or vendor.region
     if _REGION not in vendor.base:
         if region:
@@ -238,7 +238,7 @@ def _base(vendor: Vendor, region: str, values: _Values) -> str:
             msg = f"{' or '.join(vendor.base_from)} is not set: it holds the URL of your own {vendor.title}; "
             msg += f"see {vendor.docs}"
             raise UsageError(msg)
-        return vendor.base
+        return values.filled(vendor.base)
     choices = ", ".join(vendor.regions) or f"one like {vendor.region_pattern}"
     if not given:
         known = " or ".join((*vendor.region_from, f"--to {vendor.name}:REGION"))

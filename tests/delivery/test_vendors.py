@@ -176,6 +176,13 @@ def test_an_endpoint_of_ones_own_gets_the_vendors_path_and_headers() -> None:
     assert target.url == "http://proxy:1/x/v1/traces"
 
 
+def test_a_region_that_is_named_counts_more_than_a_url_in_the_environment() -> None:
+    environ = {"HONEYCOMB_API_KEY": "k", "HONEYCOMB_API_ENDPOINT": "https://refinery.example"}
+    assert vendors.resolve("honeycomb", environ).url == "https://refinery.example/v1/traces"
+    assert vendors.resolve("honeycomb:eu", environ).url == "https://api.eu1.honeycomb.io/v1/traces"
+    assert vendors.url_of("honeycomb:eu", {}) == "https://api.eu1.honeycomb.io/v1/traces"
+
+
 def test_limits_come_with_the_name_and_with_the_host() -> None:
     for target in (
         vendors.resolve("newrelic", {"NEW_RELIC_LICENSE_KEY": "k"}),

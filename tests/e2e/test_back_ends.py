@@ -11,7 +11,18 @@ from pathlib import Path
 
 import packages
 import pytest
-from back_ends import BackEnd, Seen, collector, mlflow, phoenix, seen_in_folder, wait_until_same
+from back_ends import (
+    BackEnd,
+    Phoenix,
+    Seen,
+    collector,
+    mlflow,
+    phoenix,
+    seen_in_folder,
+    traces_in_folder,
+    wait_until_same,
+)
+from capture_paths import PATHS, CapturePath
 
 pytestmark = pytest.mark.e2e
 
@@ -101,3 +112,41 @@ def test_a_collector_in_the_middle_passes_a_live_session_on(back_end: BackEnd, t
     with collector(tmp_path, back_end) as url:
         recorded = _demo(tmp_path, url)
         _assert_arrived(back_end, recorded)
+
+
+def test_a_session_is_shipped_to_a_back_end_by_its_name_and_doctor_sees_it(back_end: BackEnd, tmp_path: Path) -> None:
+    name, base = (
+        ("phoenix", {"PHOENIX_COLLECTOR_ENDPOINT": back_end.url})
+        if isinstance(back_end, Phoenix)
+        else ("mlflow", {"MLFLOW_TRACKING_URI": back_end.url})
+    )
+    recorded = _demo(tmp_path)
+    variables = {**base, "AGENT_TRACE_TO": name, **_PATIENCE}
+    before = json.loads(_agent_trace(recorded.trace_dir, variables, "doctor", "--json").stdout)
+    assert (before["back_end"]["status"], before["back_end"]["url"]) == (200, f"{back_end.url}/v1/traces")
+    ((_, waiting),) = before["deliveries"]["targets"].items()
+    assert (waiting["waiting"], waiting["delivered"]) == (len(recorded.spans), 0)
+    kept = _agent_trace(recorded.trace_dir, variables, "prune", "--older-than", "0s")
+    assert f"undelivered spans: {len(recorded.spans)} to 127.0.0.1-" in kept.stdout
+    assert f"{len(recorded.spans)} spans delivered" in _agent_trace(recorded.trace_dir, variables, "ship").stdout
+    _assert_arrived(back_end, recorded)
+    after = json.loads(_agent_trace(recorded.trace_dir, variables, "doctor", "--json", "--no-send").stdout)
+    ((_, left),) = after["deliveries"]["targets"].items()
+    assert (left["waiting"], left["delivered"]) == (0, len(recorded.spans))
+    assert "1 of 1 sessions removed" in _agent_trace(recorded.trace_dir, variables, "prune", "--max-size", "1").stdout
+
+
+@pytest.mark.parametrize("record", PATHS, ids=lambda path: path.__name__)
+def test_a_session_of_each_capture_path_arrives_whole(back_end: BackEnd, record: CapturePath, tmp_path: Path) -> None:
+    variables = {"AGENT_TRACE_OTLP_ENDPOINT": back_end.url, **_PATIENCE}
+    if back_end.headers:
+        variables["AGENT_TRACE_OTLP_HEADERS"] = ",".join(f"{name}={value}" for name, value in back_end.headers.items())
+    folder = record(tmp_path, variables)
+    traces = traces_in_folder(folder)
+    assert any(span.tool for spans in traces.values() for span in spans)
+    for trace_id, spans in traces.items():
+        wanted = [back_end.as_kept(span) for span in spans]
+        assert wait_until_same(lambda trace=trace_id: back_end.spans(trace), wanted) == wanted  # type: ignore[misc]
+    assert sorted(back_end.traces_of_session(folder.name)) == sorted(traces)
+    meta = json.loads((folder / "meta.json").read_text())
+    assert back_end.tokens_of_session(folder.name) == meta.get("total_tokens", 0)
