@@ -27,18 +27,23 @@ def ship(arguments: argparse.Namespace) -> int:
     if arguments.failed:
         options.refuse(arguments, ("follow", "unsampled_too"), "can't be used with --failed")
         return _list_failed(arguments)
-    from contextlib import closing
+    from contextlib import ExitStack
 
     from agent_trace_otel.commands.targets import target_of
     from agent_trace_otel.delivery.shipping import Shipper
+    from agent_trace_otel.replay.progress import Progress
 
     target = target_of(arguments)
     folders = _folders(arguments)
-    with closing(Shipper(target, unsampled_too=arguments.unsampled_too, grace=_grace(), say=say)) as shipper:
+    with ExitStack() as stack:
+        shipper = Shipper(target, unsampled_too=arguments.unsampled_too, grace=_grace(), say=say)
+        stack.callback(shipper.close)
         if arguments.follow:
             report = _follow(shipper, folders, ends_with_session=arguments.session is not None)
         else:
-            report = shipper.ship(folders())
+            found = folders()
+            progress = stack.enter_context(Progress("sending", total=sum(map(_bytes_of, found)), unit="bytes"))
+            report = shipper.ship(found, progress=progress.advance)
     if not report.ok:
         say(str(report))
         return 1
@@ -57,6 +62,13 @@ def _folders(arguments: argparse.Namespace) -> Callable[[], list[Path]]:
         return lambda: [Path(folder) for folder in sorted(session_folders(trace_dir)[0])]
     only = [Path(session_of(arguments).folder)]
     return lambda: only
+
+
+def _bytes_of(folder: Path) -> int:
+    try:
+        return os.path.getsize(folder / "spans.jsonl")
+    except OSError:
+        return 0
 
 
 def _grace() -> Callable[[Path], float]:

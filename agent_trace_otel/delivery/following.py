@@ -72,6 +72,8 @@ class Following:
 
     def _round(self, folders: Iterable[Path]) -> UnavailableError | None:
         for folder in folders:
+            if not folder.exists():  # somebody has removed it meanwhile
+                continue
             self._look(folder)
             if not self._has_grown(folder):
                 continue

@@ -116,9 +116,11 @@ class Ledger:
         """Note that spans were acknowledged, in one write; call it under `held`.
 
         Raises:
-            OSError: it can't be written; the spans will be sent again, with the same ids.
+            OSError: it can't be written; another process will send the spans again, with the same ids.
         """
-        self._delivered.append("".join(f"{span_id:016x}\n" for span_id in span_ids).encode("ascii"))
+        noted = tuple(span_ids)
+        self.delivered.update(noted)
+        self._delivered.append("".join(f"{span_id:016x}\n" for span_id in noted).encode("ascii"))
 
     def note_failed(self, span_ids: Iterable[int], kind: str, reason: str) -> None:
         """Note that spans were refused, in one write; ``reason`` is cut to one line.
@@ -186,7 +188,7 @@ class _Log:
         descriptor = os.open(self.path, _APPEND, 0o600)
         try:
             size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            if size and hasattr(os, "pread") and os.pread(descriptor, 1, size - 1) != b"\n":
                 lines = b"\n" + lines
             written = os.write(descriptor, lines)
             if written != len(lines):

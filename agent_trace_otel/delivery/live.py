@@ -48,6 +48,10 @@ def live_processor(
     Raises:
         ValueError: an OTEL_BSP_* variable makes no sense.
     """
+    # Slow, since it loads requests, and the sender alone needs it. But not in its thread: a program that forks
+    # meanwhile would have a child in which that import never ends.
+    import agent_trace_otel.delivery.live_posting  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
     return LiveProcessor(LiveSender(target, timeout, shutdown_timeout))
 
 

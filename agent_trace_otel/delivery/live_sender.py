@@ -119,10 +119,11 @@ class LiveSender(SpanExporter):
 
     def leave_behind(self, spans: Iterable[Ended], reason: str = "") -> None:
         """Leave spans to their folders, from which they are sent later."""
+        folders = {span.folder for span in spans}
+        if folders <= self._behind.keys():
+            return  # of a flood, each one comes here
         with self._changed:
-            for span in spans:
-                if span.folder is not None:
-                    self._behind[span.folder] = None
+            self._behind.update((folder, None) for folder in folders if folder is not None)
             self._changed.notify_all()
         if reason:
             self._failed(reason)
@@ -186,17 +187,17 @@ class LiveSender(SpanExporter):
         elif batch:
             self._note(self._posting().send(batch))
         if self._is_time_for_more():
-            folder = next(iter(self._behind))
+            with self._changed:
+                folder, _ = self._behind.popitem(last=False)  # before it is read: what ends meanwhile puts it back
             outcome = self._posting().send_again(folder, _SPANS_AGAIN)
             self._again_at = time.monotonic() + outcome.sent / SPANS_A_SECOND
-            if outcome.is_done:
-                with self._changed:
-                    self._behind.pop(folder, None)
+            if not outcome.is_done:
+                outcome.left.add(folder)
             self._note(outcome)
 
     def _posting(self) -> LivePosting:
         if self._post is None:
-            from agent_trace_otel.delivery.live_posting import LivePosting  # slow: loads requests and protobuf
+            from agent_trace_otel.delivery.live_posting import LivePosting
 
             self._post = LivePosting(self._target, self._timeout)
         return self._post

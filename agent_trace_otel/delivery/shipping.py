@@ -110,8 +110,12 @@ class Shipper:
         """Close the connection."""
         self._connection.close()
 
-    def ship(self, folders: Iterable[Path]) -> ShipReport:
+    def ship(self, folders: Iterable[Path], progress: Callable[[int], object] = lambda _: None) -> ShipReport:
         """Send what waits in some sessions, what was set aside before once more, and say what became of it.
+
+        Args:
+            folders: the sessions.
+            progress: is told how many bytes of spans.jsonl are done with, piece by piece.
 
         Raises:
             OSError: a folder can't be read, or its ledger not written.
@@ -119,7 +123,8 @@ class Shipper:
         left = list(folders)
         try:
             while left:
-                self._ship_one(left[0])
+                if left[0].exists():  # or somebody has removed it meanwhile
+                    self._ship_one(left[0], progress)
                 del left[0]
         except UnavailableError as error:
             self.report.reason = str(error)
@@ -128,17 +133,20 @@ class Shipper:
             self.report.waiting += sum(self.waiting_in(folder) for folder in left)
         return self.report
 
-    def _ship_one(self, folder: Path) -> None:
+    def _ship_one(self, folder: Path, progress: Callable[[int], object]) -> None:
         outbox = self.outbox(folder, set_aside=True)
         if len(outbox.ledger.set_aside):
             for _, batch in outbox.batches():
                 self._send(self._again, outbox.ledger, batch)
-        outbox = self.outbox(folder)
+        outbox, told = self.outbox(folder), 0
         is_closed = not is_over(folder) and self.close_if_lost(folder, GRACE)
-        for _, batch in outbox.batches():
+        for begins, batch in outbox.batches():
             # a call may have been left open by a session that is over; only then is there something to send, too
             is_closed = is_closed or self.close_if_lost(folder, GRACE)
             self._send(self.fresh, outbox.ledger, batch)
+            progress(begins - told)
+            told = begins
+        progress(outbox.offset - told)
         self.report.unreadable += outbox.unreadable
 
     def close_if_lost(self, folder: Path, patience: float) -> bool:

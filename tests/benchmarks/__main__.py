@@ -18,6 +18,7 @@ sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
 import bench_redact
 import collecting
 import decorated_calls
+import delivery
 import hooks
 import mcp_http
 import mcp_stdio
@@ -29,6 +30,8 @@ MEASURES: dict[str, Measure] = {
     "calls": decorated_calls.sync_calls,
     "calls-async": decorated_calls.async_calls,
     "calls-threads": decorated_calls.calls_in_threads,
+    "live": delivery.live,
+    "ship": delivery.shipping,
     "hook": hooks.with_recorder,
     "hook-first": hooks.without_recorder,
     "mcp_http": mcp_http.round_trips,
