@@ -15,6 +15,8 @@ from agent_trace_otel import model_io, semconv, spans
 _SETTINGS: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens", "reasoning")
 _NOT_OF_NAMES: Final = re.compile(r"[^a-zA-Z0-9_]")
 _ERROR: Final = "error"
+_NO_ID: Final = "__fake_id__"
+"""What the SDK calls a response that it has put together from chunks."""
 
 
 def request_of(model: object, arguments: Mapping[str, Any], *, streams: bool) -> dict[str, Any]:
@@ -65,6 +67,8 @@ def answer_of(data: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
     usage = getattr(data, "usage", None)
     if isinstance(usage, Mapping) and semconv.USAGE_INPUT_TOKENS not in found:
         found |= model_io.read_response({"object": "chat.completion", "choices": [], "usage": cast("object", usage)})
+    if found.get(semconv.RESPONSE_ID) == _NO_ID:
+        del found[semconv.RESPONSE_ID]
     if not spans.captures_content():
         found.pop(semconv.OUTPUT_MESSAGES, None)
     return found
