@@ -27,6 +27,17 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _TRACE_PER = ("session", "turn")
 _REDACTION = ("keys", "patterns", "allow")
+_FILE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "": ("trace_dir", "redact", "capture_content", "trace_per", "service_name"),
+    "otlp": ("endpoint", "headers", "to", "keys"),
+    "redaction": _REDACTION,
+}
+"""Table of the config file, "" for what stands before all -> its keys."""
+_OTHER_VARIABLES = frozenset(
+    f"AGENT_TRACE_{name}"
+    for name in ("SESSION_ID", "RECORDER_IDLE", "FILES_UNDER", "RUN_REPORTS", "RUN_WATCH", "TOLD_BY", "E2E_CACHE")
+)
+"""Variables that others read: sessions of parent processes, the recorder, `agent-trace run`."""
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {"to": ("endpoint", "headers"), "endpoint": ("to",)}
 
 
@@ -113,6 +124,24 @@ def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return _merged(in_file, {name: variable for name, variable in in_environment.items() if variable})
 
 
+def unknown(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return what looks like a setting and is none, variables and keys of the config file, with what may be meant."""
+    env = os.environ if environ is None else environ
+    found = [
+        _not_known(name, (*_VARIABLES, *_OTHER_VARIABLES))
+        for name in sorted(env)
+        if name.startswith("AGENT_TRACE_") and name not in _VARIABLES and name not in _OTHER_VARIABLES
+    ]
+    table = _table_of(config_file(env), lambda _: None) or {}
+    for name, known in _FILE_KEYS.items():
+        inner: Any = table.get(name, {}) if name else table
+        tables = [key for key in _FILE_KEYS if key and not name]
+        if isinstance(inner, dict):
+            keys = cast("dict[str, object]", inner)
+            found += [f"{config_file(env)}: {_not_known(key, known)}" for key in keys if key not in (*known, *tables)]
+    return found
+
+
 def of_program(**arguments: Any) -> Settings:
     """Return the settings in force in a traced program: a bad variable is reported, and is no reason to stop it."""
     return load(complain=lambda error: guard.report("use a setting", error), **arguments)
@@ -147,7 +176,15 @@ def config_file(environ: Mapping[str, str]) -> Path:
     return Path(home) / "agent-trace" / "config.toml"
 
 
-def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
+def _not_known(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*known], n=1)
+    return f"{name} is no setting" + (f": did you mean {near[0]}?" if near else "")
+
+
+def _table_of(path: Path, complain: Complain) -> dict[str, Any] | None:
+    """Return the config file's content, empty if there is none, None if it can't be understood."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -157,18 +194,20 @@ def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         complain(UsageError(f"{path}: {error}; what it says of content is not known, so none is captured"))
+        return None
+
+
+def _from_file(path: Path, complain: Complain) -> dict[str, Any]:
+    table = _table_of(path, complain)
+    if table is None:
         return {"capture_content": False}
     otlp = table.get("otlp", {})
-    values: dict[str, Any] = {
-        name: table[name]
-        for name in ("trace_dir", "redact", "capture_content", "trace_per", "service_name")
-        if name in table
-    }
+    values: dict[str, Any] = {name: table[name] for name in _FILE_KEYS[""] if name in table}
     if isinstance(otlp, dict):
-        values.update({name: otlp[name] for name in ("endpoint", "headers", "to", "keys") if name in otlp})
+        values.update({name: otlp[name] for name in _FILE_KEYS["otlp"] if name in otlp})
     values["redaction"] = _redaction_of(path, table.get("redaction", {}), complain)
     kinds = {"redaction": dict, "redact": bool, "capture_content": bool, "headers": dict, "keys": dict}
     for name, value in tuple(values.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -253,3 +254,27 @@ def test_where_a_setting_comes_from_is_known(home: dict[str, str]) -> None:
     standard = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "AGENT_TRACE_REDACT": "perhaps"}
     assert config.sources({**home, **standard})["otel_endpoint"] == "OTEL_EXPORTER_OTLP_ENDPOINT"
     assert config.sources({**home, **standard})["redact"] == path
+
+
+def test_what_is_no_setting_is_found(home: dict[str, str]) -> None:
+    assert config.unknown(home) == []
+    text = 'redaktion = 1\ntrace_per = "turn"\n[otlp]\nenpoint = "x"\n[redaction]\nkeys = []\n[mine]\na = 1\n'
+    write_config(home, text)
+    variables = {"AGENT_TRACE_ENDPOINT": "http://a", "AGENT_TRACE_DIR": "/t", "AGENT_TRACE_SESSION_ID": "s"}
+    path = config.config_file(home)
+    assert config.unknown({**home, **variables}) == [
+        "AGENT_TRACE_ENDPOINT is no setting: did you mean AGENT_TRACE_OTLP_ENDPOINT?",
+        f"{path}: redaktion is no setting: did you mean redact?",
+        f"{path}: mine is no setting",
+        f"{path}: enpoint is no setting: did you mean endpoint?",
+    ]
+    write_config(home, "[")
+    assert config.unknown(home) == []
+
+
+def test_every_variable_that_the_source_reads_is_known() -> None:
+    source = Path(config.__file__).parent
+    places = [*source.rglob("*.py"), *(source.parent / "instrumentors").rglob("*.py")]
+    named = {name for path in places for name in re.findall(r"\bAGENT_TRACE_[A-Z_]*[A-Z]\b", path.read_text())}
+    assert named
+    assert config.unknown(dict.fromkeys(named, "x")) == []

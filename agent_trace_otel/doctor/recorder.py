@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agent_trace_otel import __version__
 from agent_trace_otel.capture.hooks import state
 from agent_trace_otel.capture.hooks.intake import control
 from agent_trace_otel.doctor.section import Section, counted
@@ -76,12 +77,15 @@ def section_of_recorder(found: RecorderFacts, now: float) -> Section:
         problems.append("a recorder is there but does not answer: it is leaving, or stuck (then end its process)")
     else:
         lines.append(("running", "no (the first hook starts it)"))
+    notes: list[str] = []
+    if said is not None and said["version"] != __version__:
+        notes.append(f"the recorder is of version {said['version']}; the next hook of {__version__} replaces it")
     waiting = f"{counted(found.spooled, 'event')} wait for a recorder" if found.spooled else "empty"
     lines += [("spool", waiting), ("journals", str(found.journals))]
     if found.last_error:
         lines.append(("last error", found.last_error))
     lines.append(("log", f"{found.directory}/{state.LOG}"))
-    return Section("recorder", tuple(lines), asdict(found), tuple(problems))
+    return Section("recorder", tuple(lines), asdict(found), tuple(problems), tuple(notes))
 
 
 def _last_error(log: Path) -> str:

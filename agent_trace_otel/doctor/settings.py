@@ -5,8 +5,10 @@ Comes in: the environment, and the back end that was asked about. Goes out: fact
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Final
 
 from agent_trace_otel import config
@@ -56,6 +58,12 @@ class SettingsFacts:
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     """Where each setting that is no default comes from: a variable's name, or the config file."""
     warning: str = ""
+    unknown: tuple[str, ...] = ()
+    """What looks like a setting and is none."""
+    is_file_open: bool = False
+    """Whether others may read the config file, which holds keys."""
+    is_disabled: bool = False
+    """Whether OTEL_SDK_DISABLED turns recording off as well."""
     errors: tuple[str, ...] = ()
     target: Target | None = field(default=None, repr=False)
     """The back end, for those who send to it."""
@@ -95,6 +103,9 @@ def look_at_settings(environ: Mapping[str, str], asked: Target | None = None) ->
             if name in _SHOWN
         },
         warning=(protocol_warning(target.url, found.protocol) or "") if target is not None else "",
+        unknown=tuple(config.unknown(environ)),
+        is_file_open=bool(found.keys or found.headers) and _others_may_read(path),
+        is_disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
         errors=tuple(errors),
         target=target,
     )
@@ -116,6 +127,9 @@ def section_of_settings(found: SettingsFacts) -> Section:
         names = ", ".join(name for name in found.sources if found.sources[name] == source)
         lines.append(("from", f"{'the config file' if source == found.config_file else source}: {names}"))
     notes = [found.warning] if found.warning else []
+    notes += found.unknown
+    if found.is_disabled:
+        notes.append("OTEL_SDK_DISABLED is true: programs with a provider of ours record nothing")
     if not found.redact:
         notes.append("redaction is OFF: secrets in prompts, arguments and results are stored, and sent, as they are")
     only_here = [name for name in found.keys_from if name not in found.keys_in_file]
@@ -123,9 +137,12 @@ def section_of_settings(found: SettingsFacts) -> Section:
         notes.append("hooks don't see OTEL_* variables: agent-trace setup --to NAME or --endpoint URL tells them")
     elif only_here and found.sources.get("to") == found.config_file:
         notes.append(f"hooks don't get {' and '.join(only_here)} of your environment: agent-trace setup --to keeps it")
+    problems = list(found.errors)
+    if found.is_file_open:
+        problems.append(f"{found.config_file} holds keys, and others can read it: chmod 600 {found.config_file}")
     facts = asdict(found)
     del facts["target"]
-    return Section("settings", tuple(lines), facts, found.errors, tuple(notes))
+    return Section("settings", tuple(lines), facts, tuple(problems), tuple(notes))
 
 
 def _sent_to(found: SettingsFacts) -> str:
@@ -141,3 +158,10 @@ def _keys(found: SettingsFacts) -> str:
 
 def _is_ours(found: SettingsFacts) -> bool:
     return "to" in found.sources or "endpoint" in found.sources
+
+
+def _others_may_read(path: Path) -> bool:
+    try:
+        return os.name == "posix" and bool(path.stat().st_mode & 0o077)
+    except OSError:
+        return False

@@ -159,6 +159,22 @@ def test_a_vendor_is_shown_with_the_variable_of_its_key(home: Home) -> None:
     assert key not in out
 
 
+def test_what_is_no_setting_and_keys_that_others_can_read_are_told(home: Home) -> None:
+    (home.path / "agent-trace").mkdir()
+    file = home.path / "agent-trace" / "config.toml"
+    file.write_text('[otlp]\nto = "phoenix"\nkeys = { PHOENIX_API_KEY = "planted" }\n')
+    file.chmod(0o644)
+    code, out = run(home, "--no-send", "--json", AGENT_TRACE_OTLP_ENPOINT="http://a", OTEL_SDK_DISABLED="true")
+    found = json.loads(out)
+    assert (code, found["problems"]) == (1, [f"{file} holds keys, and others can read it: chmod 600 {file}"])
+    assert found["notes"] == [
+        "AGENT_TRACE_OTLP_ENPOINT is no setting: did you mean AGENT_TRACE_OTLP_ENDPOINT?",
+        "OTEL_SDK_DISABLED is true: programs with a provider of ours record nothing",
+    ]
+    file.chmod(0o600)
+    assert run(home, "--no-send")[0] == 0
+
+
 def test_settings_that_cannot_be_understood_are_problems(home: Home) -> None:
     (home.path / "agent-trace").mkdir()
     (home.path / "agent-trace" / "config.toml").write_text("trace_per = 3\n")
