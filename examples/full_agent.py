@@ -1,11 +1,11 @@
-"""Every way of recording at once, in one session: decorators, a model client, MCP over streams and HTTP, a child, hooks.
+"""Every way of recording at once, in one session: decorators, a model client, MCP in two ways, a child process, hooks.
 
     pip install openai mcp 'agent-trace-otel[http]'
     agent-trace run --subprocesses -- python examples/full_agent.py && agent-trace replay --tree
 
 The agent writes release notes. Its tools are decorated; its model client is traced by `agent-trace run`; one MCP server
-stands behind `agent-trace record`, the same one again behind `agent-trace record-http`; a child process is traced itself;
-and a coding agent with hooks, started by the agent, becomes a part of the agent's session. Works offline.
+stands behind `agent-trace record`, the same one again behind `agent-trace record-http`; a child process is traced
+itself; and a coding agent with hooks, started by the agent, becomes a part of the agent's session. Works offline.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import agent_trace_otel as at
 import openai
 from full_agent_parts.model import model_server
 from mcp import Client, StdioServerParameters
+
+import agent_trace_otel as at
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionMessageParam
 
 PARTS = Path(__file__).parent / "full_agent_parts"
 TOOLS_SERVER = str(PARTS / "tools_server.py")
@@ -62,10 +67,12 @@ async def collect_commits(since: str) -> list[str]:
 
 
 @contextmanager
-def http_server() -> Iterator[str]:
+def http_server() -> Generator[str]:
     """Run the MCP server behind HTTP, and our proxy before it; yields the proxy's URL."""
     behind, before = free_port(), free_port()
-    server = subprocess.Popen([sys.executable, TOOLS_SERVER, str(behind)], stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [sys.executable, TOOLS_SERVER, str(behind)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     wait_for(behind)
     proxy = subprocess.Popen(
         [AGENT_TRACE, "record-http", f"http://127.0.0.1:{behind}/mcp", "--port", str(before)], stderr=subprocess.DEVNULL
@@ -102,10 +109,12 @@ def main() -> None:
     at.log_user_prompt("Write the release notes since 1.3.0.")
     with model_server() as base_url:
         model = openai.OpenAI(api_key="none", base_url=base_url)
-        messages = [{"role": "user", "content": f"What is new since {read_version('pyproject.toml')}?"}]
+        question = f"What is new since {read_version('pyproject.toml')}?"
+        messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": question}]
         model.chat.completions.create(model="small", messages=messages)
         commits = asyncio.run(collect_commits("1.3.0"))
-        messages += [{"role": "assistant", "content": "Looking."}, {"role": "user", "content": "\n".join(commits)}]
+        messages.append({"role": "assistant", "content": "Looking."})
+        messages.append({"role": "user", "content": "\n".join(commits)})
         answer = model.chat.completions.create(model="small", messages=messages)
     print(count_words(), "words")
     delegate("Put the new release into CHANGELOG.md.")

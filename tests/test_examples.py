@@ -30,7 +30,8 @@ STORIES = {
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == STORIES.keys()
+    tested = {*STORIES, "full_agent.py"}  # which has a test of its own
+    assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
 @pytest.mark.parametrize("name", sorted(STORIES))

@@ -10,14 +10,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 SESSION = "5e551017-0000-4000-8000-0000000000f1"
-CALL = {
+CALL: dict[str, Any] = {
     "tool_name": "Edit",
     "tool_use_id": "toolu_1",
     "tool_input": {"file_path": "CHANGELOG.md", "old_string": "## Unreleased\n", "new_string": "## 1.4.0\n"},
 }
-EVENTS = [
+EVENTS: list[dict[str, Any]] = [
     {"hook_event_name": "SessionStart", "source": "startup"},
     {"hook_event_name": "UserPromptSubmit", "prompt": "Put the new release into CHANGELOG.md."},
     {"hook_event_name": "PreToolUse", **CALL},
