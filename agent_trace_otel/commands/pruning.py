@@ -50,6 +50,9 @@ def prune(arguments: argparse.Namespace) -> int:
     write(f"{len(done.gone):,} of {len(found):,} sessions {verb}, {size(gone)}; {size(left)} left in {trace_dir}\n")
     if refused + len(found) - len(sessions):
         say(f"left alone {refused + len(found) - len(sessions)} folders that are links, another user's, or no sessions")
+    undelivered = sum(not one.goes and one.is_about_delivery for one in verdicts)
+    if undelivered:
+        say(f"kept {undelivered} for spans that a back end has not got: agent-trace ship --all, or --undelivered-too")
     for folder, why in done.failed.items():
         say(f"{folder}: {why}")
     if wish.max_bytes is not None and left > wish.max_bytes:

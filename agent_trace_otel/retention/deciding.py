@@ -8,7 +8,7 @@ oldest goes first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 SILENCE: Final = 24 * 3600.0
@@ -60,6 +60,8 @@ class Verdict:
     goes: bool
     why: str
     """Why it goes; or why it stays although it is among those that should go."""
+    is_about_delivery: bool = False
+    """Whether it would go if undelivered spans didn't count."""
 
 
 def decide(sessions: Sequence[Kept], wish: Wish, now: float) -> tuple[list[Verdict], int]:
@@ -79,7 +81,8 @@ def decide(sessions: Sequence[Kept], wish: Wish, now: float) -> tuple[list[Verdi
             continue
         stays = why_it_stays(session, wish, now)
         if stays:
-            verdicts.append(Verdict(session, goes=False, why=stays))
+            waived = not why_it_stays(session, replace(wish, undelivered_too=True), now)
+            verdicts.append(Verdict(session, goes=False, why=stays, is_about_delivery=waived))
         else:
             left -= session.bytes
             verdicts.append(Verdict(session, goes=True, why="too old" if is_old else "too much"))

@@ -129,6 +129,7 @@ def test_undelivered_spans_keep_a_session(store: Store) -> None:
     done = store.prune("--older-than", "30d")
     assert (done.returncode, store.names) == (0, ["half"])
     assert f"undelivered spans: 1 to {TARGET}" in done.stdout
+    assert "kept 1 for spans that a back end has not got: agent-trace ship --all, or --undelivered-too\n" in done.stderr
     done = store.prune("--older-than", "30d", "--undelivered-too")
     assert (done.returncode, store.names) == (0, [])
 
