@@ -44,11 +44,16 @@ class Seen(NamedTuple):
 
 def seen_in_folder(folder: Path) -> list[Seen]:
     """Return the spans of a session folder, sorted."""
-    found: list[Seen] = []
+    return sorted(span for spans in traces_in_folder(folder).values() for span in spans)
+
+
+def traces_in_folder(folder: Path) -> dict[str, list[Seen]]:
+    """Return the spans of a session folder by their trace id in hex, each list sorted."""
+    found: dict[str, list[Seen]] = {}
     for span in read_spans(folder / "spans.jsonl"):
         attributes: dict[str, Any] = dict(span.attributes or {})
         assert span.context is not None
-        found.append(
+        found.setdefault(f"{span.context.trace_id:032x}", []).append(
             Seen(
                 f"{span.context.span_id:016x}",
                 f"{span.parent.span_id:016x}" if span.parent else "",
@@ -63,7 +68,7 @@ def seen_in_folder(folder: Path) -> list[Seen]:
                 tuple(event.name for event in span.events),
             )
         )
-    return sorted(found)
+    return {trace_id: sorted(spans) for trace_id, spans in found.items()}
 
 
 def wait_until_same(arrived: Callable[[], list[Seen]], wanted: list[Seen]) -> list[Seen]:
@@ -163,8 +168,8 @@ class MLflow:
 
     def tokens_of_session(self, session_id: str) -> int:
         """Return the total of the token usage that MLflow keeps with each trace."""
-        usages = [json.loads(info["trace_metadata"]["mlflow.trace.tokenUsage"]) for info in self._search(session_id)]
-        return sum(int(usage["total_tokens"]) for usage in usages)
+        told = [info["trace_metadata"].get("mlflow.trace.tokenUsage", "{}") for info in self._search(session_id)]
+        return sum(int(json.loads(usage).get("total_tokens", 0)) for usage in told)
 
     def _search(self, session_id: str) -> list[dict[str, Any]]:
         where = {

@@ -42,7 +42,7 @@ def collector(
         yield f"http://127.0.0.1:{port}"
         process.terminate()
         _, more = process.communicate(timeout=120)
-        assert (process.returncode, more) == (0, "")
+        assert (process.returncode, more) == (0, ""), more
     finally:
         process.kill()
         process.communicate()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _PLACE: Final = "record the end of a span"
 _RETRY_SECONDS: Final = 5
+_ON_ITS_WAY: Final = 30.0
+"""Seconds after which nothing is on its way any more of what a back end was sent."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Intake:
         self._processor = processor_for(settings, self._sessions)
         self._processor.is_live = False
         self._processor.record(self._sessions.restore())
+        self._sessions.finish_joins(older_than=0.0)
         self._sessions.rewrite_notebook()
 
     @property
@@ -75,6 +78,8 @@ class Intake:
                 return 0, ""
             lost, untold = self._sessions.lost_lines(), guard.failures[_PLACE]
             self._sessions.learn(fresh)
+            if self._processor.delivery is None:
+                self._sessions.finish_joins(older_than=0.0)
             self._processor.record(fresh)
             if self._sessions.lost_lines() != lost:
                 self._recent.forget(fresh)
@@ -100,6 +105,7 @@ class Intake:
     def look_after(self) -> None:
         """Do what is due from time to time: spans that found no session are only passed on."""
         with self._lock:
+            self._sessions.finish_joins(older_than=_ON_ITS_WAY)
             for span in self._sessions.let_go():
                 if self._processor.delivery is not None:
                     self._processor.delivery.on_end(span)

@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, Final
 
-from agent_trace_otel.store.folder import EVENTS, SPANS, SessionFolder
+from agent_trace_otel.store.folder import EVENTS, META, SPANS, SessionFolder
 from agent_trace_otel.store.written import objects_in, written_in
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
@@ -21,7 +21,9 @@ _LEDGERS: Final = ("delivered-*.log", "failed-*.log")
 
 
 def join(source: Path, target: SessionFolder) -> None:
-    """Move what a folder holds to another session's and remove it; begun anew after a kill, nothing doubles.
+    """Move what a folder holds to another session's; begun anew after a kill, nothing doubles.
+
+    The folder itself stays for `finish`: a back end may just be taking its spans, and that is noted there.
 
     Raises:
         OSError, StoreError: it can't be moved; the source is still there.
@@ -34,7 +36,20 @@ def join(source: Path, target: SessionFolder) -> None:
     for line in _span_lines(source, target.path.name):
         if _span_id(line) not in before.spans:
             target.append_span(line)
-    _append_ledgers(source, target.path)
+    for name in (SPANS, EVENTS, META):
+        (source / name).unlink(missing_ok=True)
+
+
+def finish(source: Path, target: Path) -> None:
+    """Move what back ends have acknowledged as well, and remove the folder.
+
+    Raises:
+        OSError: it can't be moved; the source is still there.
+    """
+    for pattern in _LEDGERS:
+        for path in source.glob(pattern):
+            with (target / path.name).open("ab") as ledger:
+                ledger.write(path.read_bytes())
     shutil.rmtree(source)
 
 
@@ -62,10 +77,3 @@ def _span_lines(source: Path, session_id: str) -> Iterator[bytes]:
 def _span_id(line: bytes) -> str:
     start = line.find(b'"spanId":"') + len(b'"spanId":"')
     return line[start : start + 16].decode("ascii", "replace")
-
-
-def _append_ledgers(source: Path, target: Path) -> None:
-    for pattern in _LEDGERS:
-        for path in source.glob(pattern):
-            with (target / path.name).open("ab") as ledger:
-                ledger.write(path.read_bytes())

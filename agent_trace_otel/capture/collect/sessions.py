@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_trace_otel import foreign, guard, identity
 from agent_trace_otel.capture.collect.hooked import Hooked, store_of
-from agent_trace_otel.capture.collect.joining import join
+from agent_trace_otel.capture.collect.joining import finish, join
 from agent_trace_otel.capture.collect.notebook import Bound, Notebook
 from agent_trace_otel.capture.collect.waiting import Waiting
 from agent_trace_otel.errors import StoreError
@@ -57,6 +57,8 @@ class CollectedSessions(SpanSessions):
         self._waiting = Waiting()
         self._bound: OrderedDict[int, Bound] = OrderedDict()
         self._writers: OrderedDict[str, SessionWriter] = OrderedDict()
+        self._joined: deque[tuple[float, Path, Path]] = deque()
+        """When a folder was emptied, which one, and whose it is now."""
         self._caught_up: OrderedDict[SessionWriter, None] = OrderedDict()
         self.lost = 0
         """Lines that could not be written to the notebook."""
@@ -119,8 +121,15 @@ class CollectedSessions(SpanSessions):
             if writer.lost:
                 self._skip_written(writer)
 
+    def finish_joins(self, *, older_than: float) -> None:
+        """Remove the folders that were emptied so many seconds ago."""
+        while self._joined and time.monotonic() - self._joined[0][0] >= older_than:
+            _, source, target = self._joined.popleft()
+            guard.guarded("remove a folder that became part of another")(finish)(source, target)
+
     def close(self) -> None:
         """Give the notebook back."""
+        self.finish_joins(older_than=0.0)
         self._notebook.close()
 
     # -- what the processor asks for -----------------------------------------------------------------------------
@@ -190,7 +199,9 @@ class CollectedSessions(SpanSessions):
             known = self._writers.pop(bound.trace_id, None)
             if known is not None:
                 known.close()
-            join(source, SessionFolder(self._directory(bound), bound.session))
+            folder = SessionFolder(self._directory(bound), bound.session)
+            join(source, folder)
+            self._joined.append((time.monotonic(), source, folder.path))
             self._writers.pop(bound.session, None)
         except (OSError, StoreError) as error:
             self.lost += 1
