@@ -62,15 +62,16 @@ def log_assistant_response(text: str) -> None:
     _log_text(semconv.ASSISTANT_RESPONSE_EVENT, text)
 
 
-def log_file(event: str, path: str | os.PathLike[str]) -> None:
+def log_file(event: str, path: str | os.PathLike[str], more: Mapping[str, Any] | None = None) -> None:
     """Log that a file or resource was read or written.
 
     Args:
         event: ``semconv.FILE_READ_EVENT`` or ``semconv.FILE_WRITE_EVENT``.
         path: a path, or a URI such as ``https://…``.
+        more: further attributes.
     """
     where = content.to_text(os.fspath(path))
-    _log(event, {semconv.MCP_RESOURCE_URI if "://" in where else semconv.FILE_PATH: where})
+    _log(event, {semconv.MCP_RESOURCE_URI if "://" in where else semconv.FILE_PATH: where, **(more or {})})
 
 
 def log_told(span: Span | None, name: str, attributes: Mapping[str, Any], at: int) -> None:

@@ -353,6 +353,12 @@ def in_session() -> bool:
     return pipeline.tracer() is not None and identity.current() is not None
 
 
+def is_of_session(path: str) -> bool:
+    """Tell whether a file belongs to what is written of the current session, and of others beside it."""
+    owner = identity.current()
+    return owner is not None and path.startswith(os.path.join(owner.trace_dir, ""))  # noqa: PTH118 - a text is compared
+
+
 def environment_of(span: Span) -> dict[str, str]:
     """Return the variables that make a child process join the current session under a span; none outside a session."""
     owner = identity.current()

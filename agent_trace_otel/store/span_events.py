@@ -256,7 +256,9 @@ def point(name: str, attributes: Attributes, limit: int) -> tuple[str, dict[str,
         }
     if name in (semconv.FILE_READ_EVENT, semconv.FILE_WRITE_EVENT):
         uri = str(get(semconv.FILE_PATH) or get(semconv.MCP_RESOURCE_URI) or "")
-        return "file_read" if name == semconv.FILE_READ_EVENT else "file_write", {"uri": uri}
+        told: dict[str, Any] = {"uri": uri, "mode": get(semconv.FILE_OPEN_MODE), "bytes": get(semconv.FILE_BYTES)}
+        data = {key: value for key, value in told.items() if value is not None}
+        return "file_read" if name == semconv.FILE_READ_EVENT else "file_write", data
     return None
 
 

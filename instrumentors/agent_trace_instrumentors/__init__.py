@@ -42,6 +42,7 @@ INSTRUMENTORS: Mapping[str, Entry] = {
     "cerebras": Entry("stainless", "CerebrasInstrumentor", watches=("cerebras.cloud.sdk",)),
     "claude_agent_sdk": Entry("claude_agent_sdk", "ClaudeAgentSdkInstrumentor"),
     "fireworks": Entry("stainless", "FireworksInstrumentor", watches=("fireworks",)),
+    "files": Entry("files", "FilesInstrumentor", opt_in=True, watches=()),
     "google_genai": Entry("google_genai", "GoogleGenaiInstrumentor", watches=("google.genai",)),
     "groq": Entry("stainless", "GroqInstrumentor", watches=("groq",)),
     "langchain": Entry("langchain", "LangChainInstrumentor", watches=("langchain_core", "langgraph")),

@@ -45,6 +45,8 @@ class Target:
         while_suppressed: True for what only finishes what another target started: it runs in a context that suppresses
             instrumentation, too.
         may_be_missing: True for what some of the supported versions have not.
+        is_replacement: True if what is made is put there as it is, without wrapt around it: for what is called too
+            often. It has to see to suppression, and to being switched off, by itself.
     """
 
     module: str
@@ -52,6 +54,7 @@ class Target:
     make_wrapper: Callable[[Callable[..., Any]], Wrapper]
     while_suppressed: bool = False
     may_be_missing: bool = False
+    is_replacement: bool = False
 
     def __str__(self) -> str:
         return f"{self.module}.{self.path}"
@@ -113,7 +116,8 @@ class _Patch:
         self._owner, self._attribute, original = wrapt.resolve_path(module, target.path)
         self._replaced: object = vars(self._owner).get(self._attribute, _INHERITED)
         enabled = self._enabled_while_suppressed if target.while_suppressed else self._enabled
-        self._wrapper = wrapt.FunctionWrapper(original, target.make_wrapper(original), enabled=enabled)
+        made = target.make_wrapper(original)
+        self._wrapper = made if target.is_replacement else wrapt.FunctionWrapper(original, made, enabled=enabled)
         wrapt.apply_patch(self._owner, self._attribute, self._wrapper)
 
     def remove(self) -> None:
