@@ -11,6 +11,9 @@ from agent_trace_otel.commands.reading import show
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
+
+    from agent_trace_otel.delivery.target import Target
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -42,7 +45,6 @@ def import_transcripts(arguments: argparse.Namespace) -> int:
     from agent_trace_otel import options
     from agent_trace_otel.capture.importing import command as importing
     from agent_trace_otel.commands import targets
-    from agent_trace_otel.delivery import otlp
     from agent_trace_otel.errors import UsageError
     from agent_trace_otel.replay.progress import Progress
     from agent_trace_otel.replay.terminal import one_line
@@ -75,13 +77,21 @@ def import_transcripts(arguments: argparse.Namespace) -> int:
     for store in dict.fromkeys(added.store for added in imported):
         say(f"sessions {'would go' if arguments.dry_run else 'go'} to {store}")
     write(one_line(importing.shown(added, is_dry=arguments.dry_run), None) + "\n" for added in imported)
-    is_sent = True
-    for added in imported if target is not None and not arguments.dry_run else ():
-        if target is not None and added.spans:
-            report = otlp.send_file(added.spans_path, target)
-            say(f"to {otlp.shown_url(target.url)}: {report}")
-            is_sent &= report.ok
+    is_sent = target is None or arguments.dry_run or _send([added.spans_path.parent for added in imported], target)
     return 0 if is_sent and (imported or not (found or problems)) else 1
+
+
+def _send(folders: list[Path], target: Target) -> bool:
+    """Send what a back end has not acknowledged of sessions that were imported; nobody writes to them any more."""
+    from contextlib import closing
+
+    from agent_trace_otel.delivery.lost import NEVER
+    from agent_trace_otel.delivery.shipping import Shipper
+
+    with closing(Shipper(target, patience=10.0, grace=lambda _: NEVER, say=say)) as shipper:
+        report = shipper.ship(folders)
+    say(str(report))
+    return report.ok
 
 
 def record(arguments: argparse.Namespace) -> int:

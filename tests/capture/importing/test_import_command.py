@@ -110,7 +110,7 @@ def test_what_is_new_is_sent_where_it_is_asked_for(home: Path, receiver: Receive
     code, _, err = run(home, *given)
     ((path, headers, _),) = receiver.received
     assert (code, path, headers["X-Key"]) == (0, "/v1/traces", "k")
-    assert err[-1].endswith("8 spans accepted")
+    assert err[-1].endswith("8 spans delivered")
     assert run(home, *given)[0] == 0
     assert len(receiver.received) == 1
 
