@@ -86,12 +86,16 @@ class Page:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Open a file and wait until it has loaded and drawn."""
+        self.visit(f"{path.as_uri()}{fragment}")
+
+    def visit(self, url: str) -> None:
+        """Open a URL and wait until it has loaded and drawn."""
         self._call("Page.navigate", url="about:blank")
         self.requests.clear()
         self.answered.clear()
         self.complaints.clear()
         loads = self._loads
-        self._call("Page.navigate", url=f"{path.as_uri()}{fragment}")
+        self._call("Page.navigate", url=url)
         deadline = time.monotonic() + _SECONDS
         while self._loads == loads or self.value("document.readyState") != "complete":
             self._read(deadline)
