@@ -96,6 +96,12 @@ class Recording:
         system = self.asked.get("systemInstruction")
         if system is not None:
             config["systemInstruction"] = system
+        thinking = config.get("thinkingConfig")
+        if thinking:  # older clients refuse what they don't know
+            from google.genai.types import ThinkingConfig
+
+            known = ThinkingConfig.model_fields
+            config["thinkingConfig"] = {name: value for name, value in thinking.items() if name in known}
         config["http_options"] = {"headers": {RECORDING: self.name}}
         return {"model": self.model, "contents": self.asked["contents"], "config": config}
 

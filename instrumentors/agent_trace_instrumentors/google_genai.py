@@ -138,7 +138,7 @@ class GoogleGenaiInstrumentor(Instrumentor):
     """One span a request to a model: what was asked and answered, tokens, tool calls, failure."""
 
     name = "google_genai"
-    library = Library("google-genai", oldest=(1, 0), before=(4,))
+    library = Library("google-genai", oldest=(1, 32), before=(4,))
     targets = (
         Target("google.genai.models", "Models._generate_content", _GENERATE.around),
         Target("google.genai.models", "Models._generate_content_stream", _STREAM.around),

@@ -95,7 +95,8 @@ def run(client: Any, asking: Coroutine[Any, Any, Any]) -> Any:
         try:
             return await asking
         finally:
-            await client.aio.aclose()
+            if hasattr(client.aio, "aclose"):  # older versions close nothing
+                await client.aio.aclose()
 
     return asyncio.run(go())
 
@@ -221,9 +222,11 @@ def test_settings_are_told(server: ModelServer, recorded: Recorded) -> None:
 
 @pytest.mark.parametrize("way", ["sync", "async", "sync stream", "async stream"])
 def test_functions_that_the_client_calls_lie_between_requests(recorded: Recorded, way: str) -> None:
-    def weather(city: str) -> str:
+    def weather(city):  # noqa: ANN001, ANN202 - older versions want classes here, not their names
         """Tell the weather."""
         return f"sun in {city}"
+
+    weather.__annotations__ = {"city": str, "return": str}
 
     reply = answer_events if "stream" in way else lambda chunks: answer_json(chunks[0])
     with serving({"tools": [reply([CALL]), reply([said({"text": "Sun."})])]}) as server:
@@ -275,7 +278,7 @@ def test_a_refusal_is_the_callers_exception(server: ModelServer, recorded: Recor
 
 @pytest.mark.parametrize("way", STREAMED)
 def test_a_connection_that_is_reset_leaves_what_had_come(server: ModelServer, recorded: Recorded, way: str) -> None:
-    with pytest.raises(Exception, match=r".") as raised:
+    with pytest.raises(Exception) as raised:
         ask(server, "reset", way)
     found = call(recorded)
     kind = type(raised.value)

@@ -1,0 +1,61 @@
+"""Instrumentors of model clients with other versions than the installed ones, and with libraries of their own size.
+
+The tests themselves are those of ``tests/instrumentors`` and of ``tests/e2e/model_clients``; each runs here in an
+environment that holds what it is about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packages import REPOSITORY, cache_dir, install, plain_environment
+
+pytestmark = pytest.mark.e2e
+
+GOOGLE = ("tests/instrumentors/test_google_genai.py", "tests/instrumentors/test_google_corpus.py")
+OLLAMA = ("tests/instrumentors/test_ollama.py",)
+BEDROCK = ("tests/e2e/model_clients/bedrock_calls.py",)
+
+ENVIRONMENTS = {
+    "google-genai, the oldest": (("google-genai==1.32.0",), GOOGLE),
+    "google-genai 2": (("google-genai>=2,<3",), GOOGLE),
+    "google-genai, the newest": (("google-genai",), GOOGLE),
+    "ollama, the oldest": (("ollama==0.4.0",), OLLAMA),
+    "ollama, the newest": (("ollama",), OLLAMA),
+    "boto3, the oldest": (("boto3==1.34.116", "botocore==1.34.116"), BEDROCK),
+    "boto3, the newest": (("boto3",), BEDROCK),
+    "aiobotocore": (("aiobotocore",), BEDROCK),
+}
+
+
+def python_with(requirements: tuple[str, ...]) -> Path:
+    """Return the interpreter of an environment that holds this checkout and some packages, made on first use."""
+    wanted = [*requirements, "pytest>=8", "hypothesis>=6.100", "-e", str(REPOSITORY)]
+    key = hashlib.sha256(" ".join([*wanted, sys.prefix]).encode()).hexdigest()[:12]
+    folder = cache_dir() / f"model-client-{key}"
+    ready = folder / "installed"  # written last: an interrupted installation starts anew
+    if not ready.exists():
+        install(folder, *wanted)
+        ready.touch()
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_its_tests_pass_with_other_versions(name: str, tmp_path: Path) -> None:
+    requirements, files = ENVIRONMENTS[name]
+    # what other versions warn of is not ours
+    quiet = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--basetemp", str(tmp_path / "tests")]
+    done = subprocess.run(
+        [str(python_with(requirements)), "-m", "pytest", *quiet, *files],
+        cwd=REPOSITORY,
+        env=plain_environment(PYTHONPATH=str(REPOSITORY / "tests" / "e2e" / "model_clients")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert " passed" in done.stdout
