@@ -446,7 +446,7 @@ def _read_opening(state: OpenSpan, raw: Mapping[str, Any]) -> None:
 def _stamps(state: OpenSpan, writer: SessionWriter, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the span is written and sent with beside its own attributes."""
     stamps: dict[str, Any] = {}
-    if semconv.SESSION_ID not in raw:
+    if writer.is_named and semconv.SESSION_ID not in raw:
         stamps[semconv.SESSION_ID] = writer.session_id
     if state.call is not None and state.call.same:
         stamps[semconv.DUPLICATES] = tuple(state.call.same)

@@ -60,6 +60,7 @@ class SessionWriter:
         "_repeated",
         "_written",
         "begun",
+        "is_named",
         "lost",
         "session_id",
     )
@@ -70,6 +71,8 @@ class SessionWriter:
         """Lines that could not be written."""
         self.begun = False
         """Whether this process knows that the timeline has its session_start."""
+        self.is_named = True
+        """Whether the session's id is worth telling; else it is its trace's, until somebody names the session."""
         self._folder = SessionFolder(trace_dir, session_id)
         self._meta = SessionMeta(session_id)
         self._counted = Tally()

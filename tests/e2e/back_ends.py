@@ -64,7 +64,7 @@ def traces_in_folder(folder: Path) -> dict[str, list[Seen]]:
                 attributes.get("gen_ai.tool.name", ""),
                 attributes.get("gen_ai.usage.input_tokens"),
                 attributes.get("gen_ai.usage.output_tokens"),
-                attributes["session.id"],
+                attributes.get("session.id", ""),
                 tuple(event.name for event in span.events),
             )
         )
@@ -104,7 +104,7 @@ class Phoenix:
             attributes.get("tool.name", ""),
             attributes.get("llm.token_count.prompt"),
             attributes.get("llm.token_count.completion"),
-            attributes["session.id"],
+            attributes.get("session.id", ""),
             tuple(event["name"] for event in span["events"]),
         )
 
@@ -154,7 +154,7 @@ class MLflow:
             attributes.get("gen_ai.tool.name", ""),
             attributes.get("gen_ai.usage.input_tokens"),
             attributes.get("gen_ai.usage.output_tokens"),
-            attributes["session.id"],
+            attributes.get("session.id", ""),
             tuple(event["name"] for event in span.get("events", [])),
         )
 

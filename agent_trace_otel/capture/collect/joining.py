@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from json.encoder import encode_basestring_ascii
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ def join(source: Path, target: SessionFolder) -> None:
     for event in _events(source, target.path, is_new=not before.events):
         if str(event.get("event_id")) not in before.events:
             target.append_event(_encode(event).encode("ascii") + b"\n")
-    for line in _span_lines(source, target.path.name):
+    for line in _span_lines(source):
         if _span_id(line) not in before.spans:
             target.append_span(line)
     for name in (SPANS, EVENTS, META):
@@ -60,18 +60,10 @@ def _events(source: Path, target: Path, *, is_new: bool) -> Iterator[dict[str, A
             yield {**event, "session_id": target.name}
 
 
-def _span_lines(source: Path, session_id: str) -> Iterator[bytes]:
-    """Yield the lines of spans; where nobody but us named a session, it is the new one."""
-    key = b'{"key":"session.id","value":{"stringValue":'
-    old = key + encode_basestring_ascii(source.name).encode("ascii")
-    new = key + encode_basestring_ascii(session_id).encode("ascii")
-    try:
-        with (source / SPANS).open("rb") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    yield line.replace(old, new)
-    except FileNotFoundError:
-        return
+def _span_lines(source: Path) -> Iterator[bytes]:
+    """Yield the lines of spans as they are: a trace's name is no session.id."""
+    with suppress(FileNotFoundError), (source / SPANS).open("rb") as lines:
+        yield from (line for line in lines if line.endswith(b"\n"))
 
 
 def _span_id(line: bytes) -> str:

@@ -236,6 +236,7 @@ class CollectedSessions(SpanSessions):
         writer = self._writers.get(bound.session)
         if writer is None:
             writer = self._writers[bound.session] = writer_for(self._directory(bound), bound.session)
+            writer.is_named = bound.session != bound.trace_id
             if (writer.folder / EVENTS).exists():
                 self._skip_written(writer)
             if len(self._writers) > MAX_TRACES:
