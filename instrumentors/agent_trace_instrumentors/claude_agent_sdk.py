@@ -95,7 +95,11 @@ def around_write(_original: Callable[..., Any]) -> Wrapper:
         wrapped: Callable[..., Awaitable[Any]], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:  # noqa: ANN401 - handed on
         _asked(instance, *args, **kwargs)
-        return await wrapped(*args, **kwargs)
+        try:
+            return await wrapped(*args, **kwargs)
+        except Exception as error:
+            _failed(instance, error)
+            raise
 
     return write
 
@@ -106,6 +110,12 @@ def _asked(transport: object, data: str, *_: object, **__: object) -> None:
     if conversation is None or '"user"' not in data[:2000]:
         return
     conversation.prompt(json.loads(data))
+
+
+def _failed(transport: object, error: BaseException) -> None:
+    conversation = _conversations.get(transport)
+    if conversation is not None:
+        conversation.error = conversation.error or error
 
 
 def around_read(_original: Callable[..., Any]) -> Wrapper:
@@ -146,7 +156,7 @@ async def _told(messages: AsyncIterator[dict[str, Any]], conversation: Conversat
             conversation.message(message)
             yield message
     except Exception as error:
-        conversation.error = error
+        conversation.error = conversation.error or error
         raise
 
 

@@ -210,7 +210,9 @@ class Conversation:
         self._hook({"hook_event_name": "SessionStart", "source": "resume" if self._resumes else "startup"}, self._began)
         if self._resumes:
             skipped = self._transcripts.skipped()
-            self._learn(skipped["facts"] if skipped is not None else [])
+            if skipped is not None:
+                self._transcripts.passed(skipped)
+                self._learn(skipped["facts"])
 
     def _tell_failure(self, error: BaseException | None) -> None:
         """Tell of a client that said nothing before it failed."""

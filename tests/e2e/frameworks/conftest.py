@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import agent_trace_otel as at
 from agent_trace_otel import guard
 from agent_trace_otel.testing import Recorded
+
+sys.path.append(str(Path(__file__).parents[1]))  # the scripted model of the real clients
 
 
 @pytest.fixture(params=["framework", "framework and client"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gc
 import json
@@ -16,18 +17,17 @@ from told import spans_of, timeline, tree
 import agent_trace_otel as at
 from agent_trace_otel.testing import Recorded
 
-pytestmark = pytest.mark.e2e
 pytest.importorskip("langchain_openai")
 pytest.importorskip("langgraph")
 
-from langchain_core.messages import HumanMessage  # noqa: E402 - what is installed here
-from langchain_core.output_parsers import StrOutputParser  # noqa: E402
-from langchain_core.prompts import ChatPromptTemplate  # noqa: E402
-from langchain_core.runnables import RunnableLambda, RunnableParallel  # noqa: E402
-from langchain_core.tools import tool  # noqa: E402
-from langchain_openai import ChatOpenAI  # noqa: E402
-from langgraph.graph import END, START, MessagesState, StateGraph  # noqa: E402
-from langgraph.prebuilt import create_react_agent  # noqa: E402
+from langchain_core.messages import HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda, RunnableParallel
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import create_react_agent
 
 INSTRUMENTORS = ("langchain", "openai")
 pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -120,7 +120,7 @@ def test_a_chain_is_one_span_around_its_calls(traced: Recorded) -> None:
 def test_what_runs_in_a_chain_hangs_under_it(traced: Recorded) -> None:
     with model(says("hello")) as server, at.session("test"):
         chat = client(server.url)
-        chain = RunnableParallel(a=RunnableLambda(lambda word: look_up(word)), b=chat) | RunnableLambda(
+        chain = RunnableParallel(a=RunnableLambda(look_up), b=chat) | RunnableLambda(
             lambda given: f"{given['a']}, {given['b'].content}"
         )
         assert chain.invoke("x") == "about x, hello"
@@ -216,10 +216,8 @@ def test_nodes_and_graphs_in_graphs_are_named(traced: Recorded) -> None:
 def test_a_tool_that_fails_is_an_error_and_the_agent_goes_on(traced: Recorded) -> None:
     with model(calls_then(("fail", {"why": "no luck"}))) as server, at.session("test"):
         agent = create_react_agent(client(server.url), [fail], name="unlucky")
-        try:
+        with contextlib.suppress(ValueError):  # newer versions let it through
             agent.invoke(asked())
-        except ValueError as error:  # newer versions let it through
-            assert str(error) == "no luck"
     (span,) = spans_of(traced, "execute_tool")
     assert span.status.status_code.name == "ERROR"
     assert span.attributes["error.type"] == "ValueError"
@@ -244,7 +242,7 @@ def test_a_model_that_fails_is_an_error_of_all_around_it_and_of_the_caller(trace
 
 def test_a_chain_that_fails_before_any_call_is_told(traced: Recorded) -> None:
     def boom(_given: object) -> None:
-        raise KeyError("no such thing")
+        raise KeyError
 
     with at.session("test"), pytest.raises(KeyError):
         (RunnableLambda(boom) | RunnableLambda(lambda x: x)).invoke(1)
@@ -304,7 +302,7 @@ def test_a_cancelled_task_is_interrupted(traced: Recorded) -> None:
     async def main(url: str) -> None:
         agent = create_react_agent(client(url), [wait], name="patient")
         task = asyncio.ensure_future(agent.ainvoke(asked()))
-        while not any(event.data.get("tool_name") == "wait" for event in traced.events()):
+        while not any(event.data.get("tool_name") == "wait" for event in traced.events()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -16,8 +16,8 @@ from agent_trace_otel.testing import Recorded
 
 pytest.importorskip("agents")
 
-import agents  # noqa: E402 - what is installed here
-from agents import (  # noqa: E402
+import agents
+from agents import (
     Agent,
     GuardrailFunctionOutput,
     InputGuardrailTripwireTriggered,
@@ -30,7 +30,7 @@ from agents import (  # noqa: E402
     set_trace_processors,
     set_tracing_disabled,
 )
-from openai import AsyncOpenAI  # noqa: E402
+from openai import AsyncOpenAI
 
 INSTRUMENTORS = ("openai_agents", "openai")
 pytestmark = [
@@ -268,7 +268,7 @@ def test_a_cancelled_run_is_interrupted(traced: Recorded) -> None:
 
     async def main(agent: Any) -> None:
         task = asyncio.ensure_future(Runner.run(agent, "go"))
-        while not any(event.data.get("tool_name") == "wait" for event in traced.events()):
+        while not any(event.data.get("tool_name") == "wait" for event in traced.events()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
