@@ -32,7 +32,7 @@ _ENTRIES: Final = (
         base="http://localhost:4318",
         gzip=True,
         docs="https://opentelemetry.io/docs/specs/otlp/#otlphttp-default-port",
-        checked="2026-11-23, against the OTLP specification 1.10",
+        checked="2026-11-23: port and path are OTLP's own; rotel in the tests",
         recognises="passes everything on",
     ),
     Vendor(
@@ -167,7 +167,7 @@ _ENTRIES: Final = (
         base="http://localhost:4318",
         gzip=True,
         docs="https://www.jaegertracing.io/docs/latest/architecture/apis/#opentelemetry-protocol-stable",
-        checked="not checked, but for the port, which is OTLP's own",
+        checked="not checked; port and path are OTLP's own",
         recognises=_ANY_GENAI,
     ),
     Vendor(
