@@ -217,14 +217,15 @@ _ENTRIES: Final = (
         base="https://{region}",
         regions={"us": "otlp.arize.com", "eu": "otlp.eu-west-1a.arize.com"},
         region="us",
-        headers={"space_id": "{ARIZE_SPACE_ID}", "api_key": "{ARIZE_API_KEY}"},
+        base_from=("ARIZE_COLLECTOR_ENDPOINT",),
+        headers={"Authorization": "{ARIZE_API_KEY}", "arize-space-id": "{ARIZE_SPACE_ID}"},
         variables=(
             Variable("ARIZE_SPACE_ID", "the space's id"),
             Variable("ARIZE_API_KEY", "an API key", is_key=True),
         ),
         wrong_hosts={r"app\.arize\.com": "https://otlp.arize.com/v1/traces"},
         docs="https://arize.com/docs/ax/integrations/opentelemetry/opentelemetry-arize-otel",
-        checked=f"{_DOCS}, and arize-otel 0.14.1",
+        checked=f"{_DOCS}, and arize-otel 0.14.1, which calls the headers api_key and space_id deprecated",
         recognises="wants the resource attribute openinference.project.name (OTEL_RESOURCE_ATTRIBUTES)",
     ),
     Vendor(

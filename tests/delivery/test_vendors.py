@@ -156,6 +156,14 @@ def test_a_key_is_in_no_repr_and_a_url_round_trips(vendor: Vendor) -> None:
             *("braintrust", {"BRAINTRUST_API_KEY": "k"}, "https://api.braintrust.dev/otel/v1/traces"),
             {"Authorization": "Bearer k", "x-bt-parent": "project_name:agent-trace"},
         ),
+        (
+            *(
+                "arize",
+                {"ARIZE_SPACE_ID": "s", "ARIZE_API_KEY": "k", "ARIZE_COLLECTOR_ENDPOINT": "https://a.example/v1"},
+            ),
+            "https://a.example/v1/traces",
+            {"Authorization": "k", "arize-space-id": "s"},
+        ),
         ("logfire:eu", {"LOGFIRE_TOKEN": "k"}, "https://logfire-eu.pydantic.dev/v1/traces", {"Authorization": "k"}),
         (
             *("dynatrace", {"DT_API_TOKEN": "k", "DT_ENDPOINT": "https://abc.live.dynatrace.com/api/v2/otlp"}),
