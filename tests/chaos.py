@@ -275,6 +275,23 @@ def receiver_is_not_trusted(directory: Path, count: int, monkeypatch: pytest.Mon
         assert len(all_is_well(directory, to, report=ship(directory, to.base))) == count + 2
 
 
+def everybody_sends(directory: Path, count: int) -> None:
+    """The program and two `ship --follow` send the same session at the same time."""
+    with receiver(directory) as to:
+        (directory / "traces").mkdir(mode=0o700)
+        command = [sys.executable, "-m", "agent_trace_otel", "ship", "--follow", "--endpoint", to.base]
+        variables = programs.environment(directory)
+        shippers = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        ran = run(directory, to.base, count)
+        assert ran.code == 0, ran.err
+        wait_for(lambda: len(to.lines("taken")) == count + 2, "all spans")
+        for shipper in shippers:
+            shipper.send_signal(signal.SIGTERM)
+        said = [shipper.communicate(timeout=60)[0] for shipper in shippers]
+        assert [line.endswith("spans delivered\n") for line in said] == [True, True]
+        assert len(all_is_well(directory, to, report=ship(directory, to.base))) == count + 2
+
+
 # -- days on which the program dies ------------------------------------------------------------------------------
 
 

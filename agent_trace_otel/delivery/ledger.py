@@ -15,6 +15,7 @@ the rest and notes the answer. So processes that share a session take turns, req
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -35,6 +36,8 @@ FAILED: Final = "failed-"
 SUFFIX: Final = ".log"
 _BLOCK: Final = 1 << 20
 _POLL_SECONDS: Final = 0.01
+_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""A file system that knows no locks: as on Windows."""
 _GUARDS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | _GUARDS
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _GUARDS
@@ -212,4 +215,7 @@ def _try_flock(descriptor: int) -> bool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
     return True

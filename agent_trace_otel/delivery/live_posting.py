@@ -134,8 +134,15 @@ class LivePosting:
         if not spans:
             return
         folders = {part.ledger.folder for part in parts if part.ledger is not None}
+        if outcome.away is not None:
+            outcome.left |= folders
+            return
         request = _encoded(spans)
-        if self._is_too_large(request) and folders:
+        if request.ByteSize() > self._target.max_body_bytes and len(spans) > 1:
+            for half in _halves(parts):
+                self._send_parts(half, outcome)
+            return
+        if folders and self._is_too_large(request):
             outcome.left |= folders
             return
         answer = self._connection.post(request.SerializeToString())
@@ -185,6 +192,7 @@ class LivePosting:
         return outbox
 
     def _is_too_large(self, request: ExportTraceServiceRequest) -> bool:
+        """Tell whether something has to be cut before it is sent."""
         largest, longest = self._target.max_span_bytes, self._target.max_attribute_chars
         if request.ByteSize() > self._target.max_body_bytes:
             return True
@@ -194,6 +202,19 @@ class LivePosting:
             or (longest is not None and has_long_value(span, longest))
             for span in spans
         )
+
+
+def _halves(parts: Sequence[_Part]) -> tuple[list[_Part], list[_Part]]:
+    """Return the same spans in two lists of parts, the first half and the second."""
+    left = sum(len(part.spans) for part in parts) // 2
+    first: list[_Part] = []
+    second: list[_Part] = []
+    for part in parts:
+        at = min(left, len(part.spans))
+        left -= at
+        first.append(_Part(part.ledger, part.spans[:at]))
+        second.append(_Part(part.ledger, part.spans[at:]))
+    return [part for part in first if part.spans], [part for part in second if part.spans]
 
 
 def _encoded(batch: Sequence[Ended]) -> ExportTraceServiceRequest:

@@ -19,6 +19,7 @@ from agent_trace_otel.store.spans_file import after_tear, parse_line
 
 if TYPE_CHECKING:
     from agent_trace_otel.delivery.ledger import Ledger
+    from agent_trace_otel.delivery.span_ids import SpanIds
 
 MAX_SPANS: Final = 512  # the SDK's own batch size
 
@@ -31,7 +32,7 @@ class Outbox:
             caller's.
         max_bytes: of a batch as protobuf.
         unsampled_too: whether spans are sent that sampling kept back.
-        set_aside: whether those are wanted that were set aside, and no others.
+        set_aside: None for what waits; else what was set aside is wanted and nothing else, without these.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Outbox:
         *,
         max_bytes: int,
         unsampled_too: bool = False,
-        set_aside: bool = False,
+        set_aside: SpanIds | None = None,
     ) -> None:
         self.offset = 0
         """Up to where batches were handed out; put it back to the ``offset`` of a batch that was not sent."""
@@ -120,6 +121,10 @@ class Outbox:
     def _is_wanted(self, head: SpanHead) -> bool:
         if not self._unsampled_too and not is_sampled(head):
             return False
-        if self._set_aside:
-            return head.span_id in self.ledger.set_aside and head.span_id not in self.ledger.delivered
-        return self.ledger.is_waiting(head.span_id)
+        if self._set_aside is None:
+            return self.ledger.is_waiting(head.span_id)
+        return (
+            head.span_id in self.ledger.set_aside
+            and head.span_id not in self.ledger.delivered
+            and head.span_id not in self._set_aside
+        )

@@ -156,7 +156,8 @@ class Connection:
         reason = self._line(said) + self._target.key_hint(status)
         if status in _RETRYABLE:
             wait = _retry_after(response.headers.get("Retry-After"))
-            return Answer(Verdict.LATER, reason, status, wait=wait)
+            asked = f" (asks to wait {wait:.0f} s)" if wait else ""
+            return Answer(Verdict.LATER, reason + asked, status, wait=wait)
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return Answer(Verdict.TOO_LARGE, reason, status)
         return Answer(Verdict.REFUSED if status in _ABOUT_THE_BATCH else Verdict.NEVER, reason, status)

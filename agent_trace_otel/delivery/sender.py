@@ -21,6 +21,7 @@ from agent_trace_otel.delivery.cutting import cut, with_short_values
 from agent_trace_otel.delivery.ledger import PARTIAL, REFUSED
 from agent_trace_otel.delivery.post import Answer, Verdict
 from agent_trace_otel.delivery.protobuf import request_of
+from agent_trace_otel.delivery.span_ids import SpanIds
 from agent_trace_otel.errors import DeliveryError
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class UnavailableError(DeliveryError):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.reason)
         self.answer = answer
+
+
+class RefusesAllError(UnavailableError):
+    """The back end refuses span after span, so it is not about the spans."""
 
 
 class LockedError(DeliveryError):
@@ -80,10 +85,11 @@ class Sender:
         lock_seconds: float = _LOCK_SECONDS,
     ) -> None:
         self.sent = Sent()
+        self.refused = SpanIds()
+        """What it has set aside."""
         self.tries_again = tries_again
         self._connection = connection
         self._largest = min(target.max_span_bytes or target.max_body_bytes, target.max_body_bytes)
-        self._max_body = target.max_body_bytes
         self._longest_value = target.max_attribute_chars
         self._lock_seconds = lock_seconds
         self._refusals = 0
@@ -96,8 +102,10 @@ class Sender:
             LockedError: another process holds the session's lock for too long.
             OSError: the ledger can't be read or written.
         """
-        answer = self._post(ledger, [self._fitting(item) for item in batch])
+        fitting = [self._fitting(item) for item in batch]
+        answer = self._post(ledger, fitting)
         if answer is None or answer.verdict is Verdict.TAKEN:
+            self.sent.cut += sum(item is not whole for item, whole in zip(fitting, batch, strict=True))
             return
         if answer.verdict is Verdict.PARTIAL and not (self.tries_again and len(batch) > 1):
             return
@@ -120,7 +128,7 @@ class Sender:
         for size in sorted({max(item.size // share, _SMALL) for share in shares}, reverse=True):
             if size < item.size:
                 again = self._post(ledger, [cut(item, size)])
-                if again is None:
+                if again is None or again.verdict is Verdict.PARTIAL:
                     return
                 if again.verdict is Verdict.TAKEN:
                     self.sent.cut += 1
@@ -128,7 +136,7 @@ class Sender:
         self._refusals += 1
         if self._refusals >= _MOST_REFUSALS:
             reason = f"it refuses every span: {answer.reason}"
-            raise UnavailableError(Answer(Verdict.NEVER, reason, answer.status))
+            raise RefusesAllError(Answer(Verdict.NEVER, reason, answer.status))
         self._under_lock(ledger, lambda: self._note_failed(ledger, [item.span_id], REFUSED, answer.reason))
 
     def _post(self, ledger: Ledger, batch: Sequence[Item]) -> Answer | None:
@@ -159,6 +167,7 @@ class Sender:
 
     def _note_failed(self, ledger: Ledger, span_ids: Sequence[int], kind: str, reason: str) -> None:
         self.sent.set_aside += len(span_ids)
+        self.refused.update(span_ids)
         self.sent.reason = self.sent.reason or reason
         ledger.note_failed(span_ids, kind, reason)
 

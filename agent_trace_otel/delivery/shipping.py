@@ -18,7 +18,7 @@ from agent_trace_otel.delivery.lost import GRACE, close_lost, seconds_until_lost
 from agent_trace_otel.delivery.otlp import shown_url, target_name
 from agent_trace_otel.delivery.outbox import Outbox
 from agent_trace_otel.delivery.post import Connection, Delays, Verdict
-from agent_trace_otel.delivery.sender import LockedError, Sender, UnavailableError
+from agent_trace_otel.delivery.sender import LockedError, RefusesAllError, Sender, UnavailableError
 from agent_trace_otel.delivery.standing import standings
 from agent_trace_otel.errors import StoreError
 from agent_trace_otel.store.folder import EVENTS
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from agent_trace_otel.delivery.protobuf import Item
+    from agent_trace_otel.delivery.span_ids import SpanIds
     from agent_trace_otel.delivery.target import Target
 
 PATIENCE: Final = 30.0
@@ -134,10 +135,6 @@ class Shipper:
         return self.report
 
     def _ship_one(self, folder: Path, progress: Callable[[int], object]) -> None:
-        outbox = self.outbox(folder, set_aside=True)
-        if len(outbox.ledger.set_aside):
-            for _, batch in outbox.batches():
-                self._send(self._again, outbox.ledger, batch)
         outbox, told = self.outbox(folder), 0
         is_closed = not is_over(folder) and self.close_if_lost(folder, GRACE)
         for begins, batch in outbox.batches():
@@ -148,6 +145,16 @@ class Shipper:
             told = begins
         progress(outbox.offset - told)
         self.report.unreadable += outbox.unreadable
+        if len(outbox.ledger.set_aside):
+            self._try_again(self.outbox(folder, set_aside=self.fresh.refused))
+
+    def _try_again(self, outbox: Outbox) -> None:
+        """Send what was set aside in an earlier run once more."""
+        try:
+            for _, batch in outbox.batches():
+                self._send(self._again, outbox.ledger, batch)
+        except RefusesAllError as error:
+            self.report.reason = self.report.reason or str(error)  # what was not tried stays set aside
 
     def close_if_lost(self, folder: Path, patience: float) -> bool:
         """Close what a dead process left open, after so many seconds at most."""
@@ -160,8 +167,8 @@ class Shipper:
                 self.say(f"could not close what is open in {folder.name}: {error}")
         return True
 
-    def outbox(self, folder: Path, *, set_aside: bool = False) -> Outbox:
-        """Return what a session has to send, as its ledger is now."""
+    def outbox(self, folder: Path, *, set_aside: SpanIds | None = None) -> Outbox:
+        """Return what a session has to send, as its ledger is now; ``set_aside`` as `Outbox` takes it."""
         ledger = Ledger(folder, self._name)
         ledger.refresh()
         return Outbox(

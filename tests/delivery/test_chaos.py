@@ -39,6 +39,10 @@ def test_the_program_dies(end: str, tmp_path: Path) -> None:
     chaos.producer_dies(end, tmp_path, COUNT)
 
 
+def test_everybody_sends_at_the_same_time(tmp_path: Path) -> None:
+    chaos.everybody_sends(tmp_path, COUNT)
+
+
 def test_the_program_forks(tmp_path: Path) -> None:
     chaos.producer_forks(tmp_path, COUNT)
 

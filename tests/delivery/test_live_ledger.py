@@ -206,6 +206,19 @@ def test_what_is_larger_than_the_target_takes_goes_in_parts_and_cut(
     assert sum(b"[cut: " in received.body for received in backend.received) == 1
 
 
+def test_a_batch_larger_than_a_request_may_be_goes_out_in_parts_at_once(
+    backend: Backend, start: Start, tmp_path: Path
+) -> None:
+    folders = [make_folder(tmp_path, name) for name in ("one", "two", "three")]
+    processor = start(max_body_bytes=20_000)
+    for number in range(45):
+        end(processor, folders[number % 3], number, size=1_000)
+    assert processor.force_flush(5_000)
+    assert [standing(folder, backend) for folder in folders] == [Standing(delivered=15)] * 3
+    assert len(backend.span_ids) == len(set(backend.span_ids)) == 45
+    assert [received.span_count for received in backend.received] == [11, 11, 11, 12]
+
+
 def test_a_queue_that_is_full_drops_nothing_for_ever(
     backend: Backend, start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

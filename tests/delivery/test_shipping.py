@@ -106,6 +106,9 @@ def test_a_span_over_the_targets_limit_is_cut_before_it_is_sent(folder: Path, ba
     (received,) = backend.received
     assert len(received.body) < 10_000
     assert b"[cut: " in received.body
+    backend.received.clear()
+    write(folder, 1, 2, attributes={"long": "x" * 100_000})
+    assert ship(folder, backend, target={"max_span_bytes": 10_000}).cut == 1
     assert b"x" * 100_000 in (folder / "spans.jsonl").read_bytes()
 
 
@@ -133,6 +136,16 @@ def test_what_is_set_aside_is_tried_once_more_by_hand(folder: Path, backend: Bac
     assert (report := ship(folder, backend)).delivered == 1
     assert report.ok
     assert ledger_of(folder, backend).failures() == []
+
+
+def test_many_spans_that_stay_refused_do_not_keep_new_ones_from_being_sent(folder: Path, backend: Backend) -> None:
+    write(folder, 0, 60)
+    backend.always = refuses(*range(0, 60, 2))
+    assert ship(folder, backend).set_aside == 30
+    write(folder, 60, 70)
+    report = ship(folder, backend)
+    assert report.delivered == 10
+    assert standings(folder)[target_name(backend.url)] == Standing(delivered=40, set_aside=30)
 
 
 def test_a_span_too_large_for_the_back_end_is_cut_until_it_fits(folder: Path, backend: Backend) -> None:

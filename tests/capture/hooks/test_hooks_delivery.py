@@ -13,6 +13,7 @@ from oteltap_receiver import received_by_oteltap, spans_in
 from programs import wait_for
 from recordings import Recording
 
+from agent_trace_otel.delivery.standing import Standing, standings
 from agent_trace_otel.store.spans_file import requests_of
 
 SECRET = "sk-ant-api03-" + "q7Xw9Lr2Tn5Vb8Kc3Md6Hf1Jg4Ps0ZaYeUiOtRyQwEr-AA"
@@ -39,6 +40,8 @@ def test_a_receiver_gets_the_spans_of_the_folder(tmp_path: Path) -> None:
     (session,) = (tmp_path / "project" / ".agent-traces").glob("*-*")
     expected = spans_in(session / "spans.jsonl")
     assert sorted(map(str, found)) == sorted(map(str, expected))
+    (standing,) = standings(session).values()
+    assert standing == Standing(delivered=len(expected))
     (service,) = {str(_service(request)) for request in requests_of(session / "spans.jsonl")}
     assert service == "claude-code"
 
