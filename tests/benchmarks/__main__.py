@@ -23,6 +23,7 @@ import hooks
 import mcp_http
 import mcp_stdio
 import reading
+import running
 import startup
 from results import Measure, Row, SkippedError, document, table
 
@@ -40,6 +41,8 @@ MEASURES: dict[str, Measure] = {
     "redact": bench_redact.redacting,
     "import": startup.importing,
     "install": startup.installing,
+    "run": running.starting,
+    "run-files": running.opening,
     "mcp_round_trip": mcp_stdio.round_trip,
     "mcp_throughput": mcp_stdio.throughput,
     "mcp_10mb": mcp_stdio.ten_megabytes,

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent_trace_otel import ids
-from agent_trace_otel.capture.run import problems
 
 TRACED, ABSENT, FAILED = "traced", "absent", "failed"
 """A process traces; can't import us; could not be set up. After a tab the interpreter, after another the reason."""
@@ -101,4 +100,6 @@ class Reports:
             self.tell(f"{interpreter} can't import agent_trace_otel, so what it runs is not traced")
         elif kind == FAILED:
             self.tell(f"what {interpreter} runs is not traced: {reason}")
+            from agent_trace_otel.capture.run import problems
+
             problems.keep("trace a process", reason, program=interpreter, session=self._session_id)
