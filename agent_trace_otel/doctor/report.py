@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from agent_trace_otel import __version__
 from agent_trace_otel.delivery.target import Target
@@ -25,6 +25,7 @@ from agent_trace_otel.doctor.settings import look_at_settings, section_of_settin
 from agent_trace_otel.doctor.storage import look_at_trace_directory, section_of_trace_directory
 from agent_trace_otel.replay.terminal import one_line
 
+Facts = TypeVar("Facts")
 _LABEL: Final = 12
 _LONGEST_LABEL: Final = 40
 _LONGEST_TITLE: Final = 17
@@ -52,19 +53,38 @@ def examine(  # noqa: PLR0913 - a switch each
         sends: whether a test span is sent to it.
         tries: whether libraries are imported, to see what of them can be patched.
     """
-    settings = look_at_settings(environ, asked)
-    directory = look_at_trace_directory(trace_dir, environ)
-    sections = [section_of_settings(settings)]
-    if settings.target is not None and sends and (settings.sending or asked is not None):
-        sections.append(section_of_back_end(look_at_back_end(settings.target)))
-    return [
-        *sections,
-        section_of_trace_directory(directory),
-        section_of_deliveries(look_at_deliveries(directory.folders, settings.target)),
-        section_of_hooks(look_at_hooks(environ, here)),
-        section_of_recorder(look_at_recorder(environ), time.time()),
-        section_of_libraries(look_at_libraries(environ, tries=tries)),
-    ]
+    sections: list[Section] = []
+    settings = _look(sections, "settings", lambda: look_at_settings(environ, asked), section_of_settings)
+    target = settings.target if settings is not None else None
+    if settings is not None and target is not None and sends and (settings.sending or asked is not None):
+        _look(sections, "back end", lambda: look_at_back_end(target), section_of_back_end)
+    directory = _look(
+        sections,
+        "trace directory",
+        lambda: look_at_trace_directory(trace_dir, environ),
+        section_of_trace_directory,
+    )
+    folders = directory.folders if directory is not None else ()
+    _look(sections, "deliveries", lambda: look_at_deliveries(folders, target), section_of_deliveries)
+    _look(sections, "hooks", lambda: look_at_hooks(environ, here), section_of_hooks)
+    now = time.time()
+    _look(sections, "recorder", lambda: look_at_recorder(environ), lambda found: section_of_recorder(found, now))
+    _look(sections, "libraries", lambda: look_at_libraries(environ, tries=tries), section_of_libraries)
+    return sections
+
+
+def _look(
+    sections: list[Section], title: str, find: Callable[[], Facts], tell: Callable[[Facts], Section]
+) -> Facts | None:
+    """Add a section to the report and return its facts; what fails is a problem, and the other sections are told."""
+    try:
+        found = find()
+        sections.append(tell(found))
+    except Exception as error:  # noqa: BLE001 - a machine that is broken is what doctor is for
+        problem = f"can't be looked at: {type(error).__name__}: {error}"
+        sections.append(Section(title, (), {"error": problem}, (problem,)))
+        return None
+    return found
 
 
 def as_text(sections: Sequence[Section], width: int, *, colour: bool = False) -> Iterator[str]:

@@ -259,6 +259,21 @@ def test_libraries_are_listed_and_patched_when_that_is_asked_for(home: Home) -> 
     assert section.lines[0] == ("mcp", "mcp 2.1 (1 place can't be patched)")
 
 
+def test_what_can_not_be_looked_at_is_a_problem_and_the_rest_is_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError(home.path)
+
+    monkeypatch.chdir(home.path)
+    for name in ("look_at_settings", "look_at_trace_directory", "look_at_libraries"):
+        monkeypatch.setattr(report, name, broken)
+    sections = report.examine(None, home.environ, home.path)
+    titles = ["settings", "trace directory", "deliveries", "hooks", "recorder", "libraries"]
+    assert [section.title for section in sections] == titles
+    assert report.as_json(sections)["problems"] == [f"can't be looked at: ValueError: {home.path}"] * 3
+
+
 def test_lines_are_wrapped_and_escaped_and_paths_stay_whole() -> None:
     path = "/a/" + "very-long-name-" * 10
     bare = recorder.section_of_recorder(recorder.RecorderFacts(path, last_error="WARNING " + "x\x1b[31m " * 40), 0.0)
