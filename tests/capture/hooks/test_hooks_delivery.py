@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from chaos import receiver
 from hook_feed import are_over, feed, recorder_of
 from hook_processes import Hooks
 from odd_servers import Answering, answering
@@ -60,6 +61,17 @@ def test_a_back_end_by_its_name_gets_the_key_that_the_config_file_keeps(tmp_path
     (session,) = (tmp_path / "project" / ".agent-traces").glob("*-*")
     assert [name for name in _files_with(tmp_path, hooks, key.encode()) if name != str(file)] == []
     assert session.exists()
+
+
+def test_the_recorder_sends_what_it_owes_once_the_back_end_takes_spans_again(tmp_path: Path) -> None:
+    hooks = Hooks(tmp_path / "home")
+    with receiver(tmp_path, "503") as to, recorder_of(hooks):
+        _play(tmp_path, hooks, AGENT_TRACE_OTLP_ENDPOINT=to.base)
+        wait_for(lambda: to.lines("requests") != [], "a first request")
+        (session,) = (tmp_path / "project" / ".agent-traces").glob("*-*")
+        to.be("well")
+        wait_for(lambda: [*standings(session).values()] == [Standing(delivered=7)], "the spans")
+        assert len(to.lines("taken")) == 7
 
 
 def test_a_black_hole_costs_the_agent_nothing(tmp_path: Path) -> None:

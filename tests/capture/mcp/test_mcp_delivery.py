@@ -9,6 +9,7 @@ from pathlib import Path
 from oteltap_receiver import received_by_oteltap, spans_in
 from programs import environment, wait_for
 
+from agent_trace_otel.delivery.standing import Standing, standings
 from agent_trace_otel.store.folder import SPANS
 
 _PEER = Path(__file__).with_name("peer.py")
@@ -37,3 +38,5 @@ def test_the_spans_that_are_sent_are_those_of_the_folder(tmp_path: Path) -> None
         span.attributes.sort(key=str)
     assert sorted(map(str, sent)) == sorted(map(str, written))
     assert secret not in str(sent)
+    noted = [Standing(delivered=4)]
+    wait_for(lambda: [*standings(files[0].parent).values()] == noted, "the recording child has noted the answer")
