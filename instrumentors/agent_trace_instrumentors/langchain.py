@@ -49,7 +49,7 @@ class LangChainInstrumentor(Instrumentor):
     """Agents, graphs and their nodes, tools, retrievers, model calls."""
 
     name = "langchain"
-    library = Library("langchain-core", oldest=(0, 3, 50), before=(2,))
+    library = Library("langchain-core", oldest=(0, 3, 67), before=(2,))
     targets = (
         Target(_MANAGER, "_configure", around_configure),
         # the code of chains and tools

@@ -160,23 +160,22 @@ def around_tool_context(_original: Callable[..., Any]) -> Wrapper:
 
     def make(wrapped: Callable[..., Any], _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - handed on
         made = wrapped(*args, **kwargs)
-        _call(made)
+        _call(made, *args[1:], **kwargs)
         return made
 
     return make
 
 
 @guard.guarded("trace a function call of the Agents SDK")
-def _call(made: Any) -> None:  # noqa: ANN401 - a ToolContext
+def _call(made: object, call_id: object = None, tool_call: object = None, *_: object, **given: object) -> None:
     begun = _function.get()
     if begun is None or begun.span is not None or id(begun.of) not in _open:
         return
     _function.set(None)
-    call: Any = getattr(made, "tool_call", None)
-    given = getattr(made, "tool_arguments", None)
-    given = getattr(call, "arguments", None) if given is None else given
-    call_id = getattr(made, "tool_call_id", None)
-    _begun(begun, spans.start_tool(str(begun.data.name), _parsed(given), call_id=str(call_id) if call_id else None))
+    arguments = getattr(tool_call, "arguments", None) or given.get("tool_arguments")
+    call_id = call_id or given.get("tool_call_id") or getattr(made, "tool_call_id", None)
+    name = str(begun.data.name)
+    _begun(begun, spans.start_tool(name, _parsed(arguments), call_id=str(call_id) if call_id else None))
 
 
 def _parsed(arguments: object) -> object:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 ENVIRONMENTS = {
     "langchain": ("langchain>=1,<2", "langgraph>=1,<2", "langchain-openai>=1,<2"),
-    "langchain, oldest": ("langchain-core==0.3.50", "langgraph==0.6.0", "langchain-openai==0.3.12"),
+    "langchain, oldest": ("langchain-core==0.3.67", "langgraph==0.6.0", "langchain-openai==0.3.27"),
     "openai_agents": ("openai-agents>=0.20",),
     "openai_agents, oldest": ("openai-agents==0.3.0",),
     "claude_agent_sdk": ("claude-agent-sdk>=0.2",),

@@ -115,7 +115,7 @@ def test_an_agent_with_tools(traced: Recorded, kind: Any, streams: bool, exporte
         if streams:
             assert asyncio.run(streamed(agent, "please")) == "done"
         else:
-            assert Runner.run_sync(agent, "please").final_output == "done"
+            assert asyncio.run(run(agent, "please")) == "done"
     assert tree(traced) == [
         "invoke_agent test",
         "  invoke_workflow Agent workflow",
@@ -129,12 +129,12 @@ def test_an_agent_with_tools(traced: Recorded, kind: Any, streams: bool, exporte
         told = dict(span.attributes)
         assert told["gen_ai.usage.input_tokens"] == TOKENS_IN
         assert told["gen_ai.usage.output_tokens"] == TOKENS_OUT
-        assert told["gen_ai.usage.cache_read.input_tokens"] == CACHED
-        assert told["gen_ai.usage.reasoning.output_tokens"] == REASONING
         assert "be exact" in told.get("gen_ai.system_instructions", "") + told["gen_ai.input.messages"]
         assert "please" in told["gen_ai.input.messages"]
         assert "agent_trace.duplicates" not in told
         if kind is OpenAIResponsesModel or "openai" in at.instrument("openai_agents"):  # whose own is on, too
+            assert told["gen_ai.usage.cache_read.input_tokens"] == CACHED
+            assert told["gen_ai.usage.reasoning.output_tokens"] == REASONING
             assert told["gen_ai.response.model"] == MODEL
             assert told["gen_ai.response.id"].startswith(("resp_", "chatcmpl-"))
     assert "done" in second.attributes["gen_ai.output.messages"]
@@ -158,7 +158,7 @@ def test_a_handoff_is_told_and_the_next_agent_stands_beside_the_first(traced: Re
         asked = asked_of(server, OpenAIChatCompletionsModel)
         second = Agent(name="second", instructions="you are second", model=asked)
         first = Agent(name="first", instructions="you are the other", model=asked, handoffs=[second])
-        assert Runner.run_sync(first, "hello").final_output == "bye"
+        assert asyncio.run(run(first, "hello")) == "bye"
     assert tree(traced)[2:] == [
         "    invoke_agent first",
         "      chat gpt-4o",
@@ -178,7 +178,7 @@ def test_agents_as_tools_hang_under_their_call(traced: Recorded) -> None:
         adder = Agent(name="adder", instructions="you add", model=asked)
         tool = adder.as_tool(tool_name="sum_up", tool_description="adds")
         asker = Agent(name="asker", instructions="you ask", model=asked, tools=[tool])
-        assert Runner.run_sync(asker, "how much?").final_output == "done"
+        assert asyncio.run(run(asker, "how much?")) == "done"
     assert tree(traced)[2:] == [
         "    invoke_agent asker",
         "      chat gpt-4o",
@@ -211,6 +211,10 @@ def test_guardrails_are_told_and_one_that_trips_blocks(traced: Recorded) -> None
 
 async def run(agent: Any, text: str) -> Any:
     return (await Runner.run(agent, text)).final_output
+
+
+async def whole_run(agent: Any) -> Any:
+    return await Runner.run(agent, "please")
 
 
 def test_tools_that_fail(traced: Recorded) -> None:
@@ -286,7 +290,7 @@ def test_it_tells_though_the_sdk_is_told_not_to(traced: Recorded, exported: list
     try:
         with model(calls_then(("add", {"a": 1, "b": 2}))) as server, at.session("test"):
             agent = Agent(name="calculator", model=asked_of(server, OpenAIChatCompletionsModel), tools=[add])
-            assert Runner.run_sync(agent, "please").final_output == "done"
+            assert asyncio.run(run(agent, "please")) == "done"
     finally:
         set_tracing_disabled(False)
     assert exported == []
@@ -320,7 +324,7 @@ def test_users_see_the_same_with_and_without(recorded: Recorded, exported: list[
     def outputs(server: Any) -> list[Any]:
         agent = Agent(name="calculator", model=asked_of(server, OpenAIChatCompletionsModel), tools=[add])
         exported.clear()
-        result = Runner.run_sync(agent, "please")
+        result = asyncio.run(whole_run(agent))
         return [result.final_output, [type(item).__name__ for item in result.new_items], list(exported)]
 
     with model(calls_then(("add", {"a": 1, "b": 2}))) as server:
