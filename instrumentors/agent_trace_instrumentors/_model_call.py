@@ -142,12 +142,13 @@ class ModelCall:
 
     # what a stream tells (`_stream.Hooks`)
 
-    def chunk(self, item: Any) -> None:  # noqa: ANN401 - the client's own values
+    def chunk(self, item: Any, /) -> None:  # noqa: ANN401 - the client's own values
         """Take one chunk."""
         reading = self._reading
         if reading is None:
             self._first = time.perf_counter() - self._started
             reading = self._reading = model_io.StreamReading()
+            self.chunk = reading.add  # type: ignore[method-assign] # from here on there is nothing else to do
         reading.add(item)
 
     def end(self, *, is_abandoned: bool) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,7 @@ from opentelemetry import context as context_api
 from agent_trace_instrumentors import _model_call as model_call
 from agent_trace_instrumentors._base import Target
 from agent_trace_instrumentors._http_body import ReceivedBody, WatchedBody, is_events, parsed, read_events
-from agent_trace_instrumentors._stream import AsyncStream, SyncStream, Watch, has_method
+from agent_trace_instrumentors._stream import AsyncStream, Watch, has_method
 from agent_trace_otel import guard, model_io, semconv, spans
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class _PlainRequest(ClientRequest):
 
 def _around_chunks(_original: Callable[..., Any]) -> Wrapper:
     def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - a Stream
-        return _Chunks(wrapped(*args, **kwargs), instance.response)
+        return _followed(wrapped(*args, **kwargs), instance.response)
 
     return chunks
 
@@ -286,21 +286,36 @@ def _watch_of(response: Any) -> Watch:  # noqa: ANN401 - an HTTP response
     return body.agent_trace_watch if isinstance(body, WatchedBody) else _UNWATCHED
 
 
-class _Chunks(SyncStream):
-    """The generator of a stream's chunks."""
+def _followed(chunks: Any, response: Any) -> Iterator[Any]:  # noqa: ANN401 - a generator, an HTTP response
+    """Do what `SyncStream` does to the generator of a stream's chunks, as the generator that the stream expects.
 
-    def __init__(self, chunks: object, response: object) -> None:
-        super().__init__(chunks, _UNWATCHED)
-        self._self_response: object = response
-
-    def __next__(self) -> Any:  # noqa: ANN401 - the client's own values
-        if self._self_response is not None:
-            self._self_watch, self._self_response = _watch_of(self._self_response), None
-        return super().__next__()
+    One that is dropped drops ``chunks``, which closes the response.
+    """
+    watch = _watch_of(response)
+    del response
+    while True:
+        watch.is_stepping = True
+        try:
+            item = next(chunks)
+        except StopIteration:
+            watch.is_stepping = False
+            watch.end()
+            return
+        except BaseException as error:
+            watch.is_stepping = False
+            watch.error(error)
+            raise
+        watch.is_stepping = False
+        watch.chunk(item)
+        try:
+            yield item
+        except GeneratorExit:
+            chunks.close()
+            raise
 
 
 class _AsyncChunks(AsyncStream):
-    """The same of an async stream."""
+    """The generator of an async stream's chunks; another async generator around it would be closed beside it."""
 
     def __init__(self, chunks: object, response: object) -> None:
         super().__init__(chunks, _UNWATCHED)

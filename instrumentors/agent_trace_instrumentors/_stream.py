@@ -43,7 +43,7 @@ _CLOSING: Final = frozenset({"close", "aclose"})
 class Hooks(Protocol):
     """Who is told of a stream. Whatever a hook raises is reported and goes no further."""
 
-    def chunk(self, item: Any) -> None:  # noqa: ANN401 - the client's own values
+    def chunk(self, item: Any, /) -> None:  # noqa: ANN401 - the client's own values
         """Take one chunk; this stands between the user and the user's chunk, so it takes microseconds."""
         ...
 
@@ -64,12 +64,12 @@ class Watch:
         context: the context in which the stream's own code runs, attached around each step; by default the caller's.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_open", "chunk_hook", "context", "is_stepping")
+    __slots__ = ("__weakref__", "_finalizer", "_hooks", "_open", "context", "is_stepping")
 
     def __init__(self, hooks: Hooks, context: Context | None = None) -> None:
         self._open = [hooks]  # list.pop is atomic: one end is the first
         self._finalizer: weakref.finalize[Any, Any] | None = None
-        self.chunk_hook = hooks.chunk
+        self._hooks = hooks
         self.context = context
         self.is_stepping = False
         """True while the stream's own code makes the next chunk: who closes it then is the stream itself."""
@@ -83,7 +83,7 @@ class Watch:
         """Tell of a chunk; after the end there are none."""
         if self._open:
             try:
-                self.chunk_hook(item)
+                self._hooks.chunk(item)
             except Exception as error:  # noqa: BLE001 - never the user's problem
                 guard.report("read a chunk of a stream", error)
 
