@@ -162,6 +162,7 @@ def test_the_command_asks_the_back_end_that_is_meant(by: str, tmp_path: Path) ->
             (tmp_path / "agent-trace").mkdir()
             text = f'[otlp]\nto = "honeycomb"\nendpoint = "{server.url}"\nkeys = {{ HONEYCOMB_API_KEY = "{KEY}" }}\n'
             (tmp_path / "agent-trace" / "config.toml").write_text(text)
+            (tmp_path / "agent-trace" / "config.toml").chmod(0o600)
             del home["HONEYCOMB_API_KEY"]
         done = agent_trace(*arguments, cwd=tmp_path, env=home)
         quiet = agent_trace(*arguments, "--no-send", cwd=tmp_path, env=home)
