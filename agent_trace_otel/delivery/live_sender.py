@@ -194,6 +194,10 @@ class LiveSender(SpanExporter):
             if not outcome.is_done:
                 outcome.left.add(folder)
             self._note(outcome)
+            with self._changed:
+                if outcome.sent and folder in self._behind:
+                    # one session after the other: how far one was read is remembered of a few alone
+                    self._behind.move_to_end(folder, last=False)
 
     def _posting(self) -> LivePosting:
         if self._post is None:
