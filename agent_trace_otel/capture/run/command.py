@@ -72,6 +72,8 @@ def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
     exit_code = _end_of(program)
     ended_ns = time.time_ns()
     shown_code = exit_code if exit_code >= 0 else KILLED - exit_code
+    while waiting := signal.sigpending().intersection(FORWARDED):  # for the program, which did not wait for them
+        signal.sigwait(waiting)
     for number in FORWARDED:  # from now on a signal is meant for us, who only have to write the end
         signal.signal(number, functools.partial(_leave, shown_code))
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)

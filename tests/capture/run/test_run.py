@@ -204,6 +204,16 @@ def test_the_trace_directory_is_where_the_command_was_started(place: Place) -> N
     assert [span.name for span in read_spans(spans)] == ["execute_tool look", "invoke_agent x"]
 
 
+def test_the_run_and_what_its_program_did_are_sent_as_one_trace(place: Place) -> None:
+    oteltap_receiver = pytest.importorskip("oteltap_receiver")
+    place.write("x.py", TOOL)
+    sent = oteltap_receiver.received_by_oteltap(
+        lambda url: place.run(PYTHON, "x.py", AGENT_TRACE_OTLP_ENDPOINT=url), count=2
+    )
+    assert {span.name for span in sent} == {"execute_tool look", "invoke_agent x"}
+    assert len({span.trace_id for span in sent}) == 1
+
+
 # -- what can't be run -------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,13 @@ def test_signals_that_come_while_the_run_is_being_set_up_are_not_lost(place: Pla
     assert ended(place.start(PYTHON, "x.py")).code == 128 + signal.SIGTERM
 
 
+def test_a_signal_that_comes_as_the_program_ends_does_not_keep_the_end_from_being_told(place: Place) -> None:
+    # while the session is still being opened
+    place.write("x.py", "import os, signal; os.kill(os.getppid(), signal.SIGINT); os._exit(3)")
+    assert ended(place.start(PYTHON, "x.py")) == Ended(3, "", "")
+    assert place.end()["exit_code"] == 3
+
+
 def test_a_signal_that_the_caller_ignores_is_ignored(place: Place) -> None:
     place.write("x.py", "import signal; print(signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGINT))")
     script = 'trap "" HUP INT; exec "$@"'
