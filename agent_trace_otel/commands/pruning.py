@@ -32,13 +32,13 @@ def prune(arguments: argparse.Namespace) -> int:
     wish = deciding.Wish(options.older_than(arguments), options.max_size(arguments), arguments.undelivered_too)
     targets, untold = _targets(), _untold()
     trace_dir = find_trace_dir(arguments.trace_dir)
-    for path in removing.put_back_left_behind(trace_dir):
+    for path in () if arguments.dry_run else removing.put_back_left_behind(trace_dir):
         say(f"put back {os.path.basename(path)}, which a prune that was killed had set aside")
     folders, refused = session_folders(trace_dir)
     with Progress("looking", total=len(folders), unit="sessions") as progress:
         found = [looking.look_at(folder, targets, untold) for folder in progress.each(folders)]
     sessions = [one for one in found if one is not None]
-    verdicts, left = deciding.decide(sessions, wish, time.time())
+    verdicts = deciding.decide(sessions, wish, time.time())
     going = [verdict for verdict in verdicts if verdict.goes]
     done = removing.Removed(gone=[one.session.folder for one in going])
     if not arguments.dry_run:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +19,10 @@ from agent_trace_otel.doctor.section import Section
 from agent_trace_otel.errors import AgentTraceError
 
 _ON_OFF: Final = {True: "on", False: "off"}
+_OF_BACK_END: Final = ("to", "endpoint", "otel_endpoint", "headers")
 _SHOWN: Final = (
     "trace_dir",
-    "to",
-    "endpoint",
-    "otel_endpoint",
-    "headers",
+    *_OF_BACK_END,
     "redact",
     "redaction",
     "capture_content",
@@ -98,13 +96,13 @@ def look_at_settings(environ: Mapping[str, str], asked: Target | None = None) ->
         capture_content=found.capture_content,
         service_name=found.service_name,
         sources={
-            "to or endpoint" if asked is not None and name in {"to", "endpoint"} else name: source
+            name: source
             for name, source in named.items()
-            if name in _SHOWN
+            if name in _SHOWN and (asked is None or name not in _OF_BACK_END)
         },
         warning=(protocol_warning(target.url, found.protocol) or "") if target is not None else "",
         unknown=tuple(config.unknown(environ)),
-        is_file_open=bool(found.keys or found.headers) and _others_may_read(path),
+        is_file_open=(bool(found.keys) or named.get("headers") == str(path)) and _others_may_read(path),
         is_disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
         errors=tuple(errors),
         target=target,
@@ -140,7 +138,7 @@ def section_of_settings(found: SettingsFacts) -> Section:
     problems = list(found.errors)
     if found.is_file_open:
         problems.append(f"{found.config_file} holds keys, and others can read it: chmod 600 {found.config_file}")
-    facts = asdict(found)
+    facts = asdict(replace(found, target=None))
     del facts["target"]
     return Section("settings", tuple(lines), facts, tuple(problems), tuple(notes))
 

@@ -64,8 +64,8 @@ class Verdict:
     """Whether it would go if undelivered spans didn't count."""
 
 
-def decide(sessions: Sequence[Kept], wish: Wish, now: float) -> tuple[list[Verdict], int]:
-    """Return a verdict on each session that a limit asks to go, oldest first, and the bytes that are left then.
+def decide(sessions: Sequence[Kept], wish: Wish, now: float) -> list[Verdict]:
+    """Return a verdict on each session that a limit asks to go, oldest first.
 
     Args:
         sessions: all there are.
@@ -86,7 +86,7 @@ def decide(sessions: Sequence[Kept], wish: Wish, now: float) -> tuple[list[Verdi
         else:
             left -= session.bytes
             verdicts.append(Verdict(session, goes=True, why="too old" if is_old else "too much"))
-    return verdicts, left
+    return verdicts
 
 
 def why_it_stays(session: Kept, wish: Wish, now: float) -> str:
