@@ -54,6 +54,13 @@ def server(library: Library) -> Iterator[ModelServer]:
         yield found
 
 
+def having(owner: Any, name: str) -> Any:
+    """Return an attribute; a version of a client that has none of that name is not tested for it."""
+    if not hasattr(owner, name):
+        pytest.skip(f"there is no {name} in this version")
+    return getattr(owner, name)
+
+
 def text_of(told: dict[str, Any], name: str = "gen_ai.output.messages") -> str:
     return "".join(part["content"] for message in json.loads(told[name]) for part in message["parts"])
 
@@ -163,7 +170,7 @@ def test_a_body_that_the_program_reads_itself_says_as_much(
     library: Library, server: ModelServer, recorded: Recorded, name: str, way: str
 ) -> None:
     def work() -> None:
-        streaming = library.resource(library.client(server.url)).with_streaming_response
+        streaming = having(library.resource(library.client(server.url)), "with_streaming_response")
         with streaming.create(**library.arguments, stream=name == "stream", **headers(name)) as response:
             list(getattr(response, way)())
 
@@ -177,7 +184,7 @@ def test_an_async_body_that_the_program_reads_itself_says_as_much(
     library: Library, server: ModelServer, recorded: Recorded, name: str
 ) -> None:
     async def work() -> None:
-        streaming = library.resource(library.client(server.url, is_async=True)).with_streaming_response
+        streaming = having(library.resource(library.client(server.url, is_async=True)), "with_streaming_response")
         async with streaming.create(**library.arguments, stream=name == "stream", **headers(name)) as response:
             async for _ in response.iter_lines():
                 pass
@@ -189,7 +196,7 @@ def test_an_async_body_that_the_program_reads_itself_says_as_much(
 
 def test_a_body_that_nobody_reads_is_abandoned(library: Library, server: ModelServer, recorded: Recorded) -> None:
     def work() -> None:
-        streaming = library.resource(library.client(server.url)).with_streaming_response
+        streaming = having(library.resource(library.client(server.url)), "with_streaming_response")
         with streaming.create(**library.arguments, **headers("whole")):
             pass
 
@@ -208,7 +215,7 @@ def test_a_compressed_body_that_the_program_reads_itself_is_understood(library: 
     )
 
     def work() -> None:
-        streaming = library.resource(library.client(server.url)).with_streaming_response
+        streaming = having(library.resource(library.client(server.url)), "with_streaming_response")
         with streaming.create(**library.arguments, **headers("packed")) as response:
             assert response.parse().id == library.id
 
@@ -254,6 +261,8 @@ def test_an_async_stream_is_one_span_over_its_iteration(
 
 def leave(library: Library, stream: Any, way: str) -> None:
     """Take what belongs to the first word, then go away."""
+    if way in ("close", "with", "throw"):
+        having(stream, "close")
     for _ in range(library.first_chunks):
         next(stream)
     if way == "close":
@@ -324,8 +333,9 @@ def test_an_async_stream_that_is_left_is_abandoned_with_what_came(
         for _ in range(library.first_chunks):
             await anext(stream)
         if way == "close":
-            await stream.close()
+            await having(stream, "close")()
         elif way == "with":
+            having(stream, "close")
             async with stream:
                 pass
         elif way == "cancel":
@@ -374,8 +384,12 @@ def test_an_error_event_in_a_stream_is_an_error(library: Library, recorded: Reco
     event = b"event: error\ndata: " + json.dumps({"type": "error", **said}).encode() + b"\n\n"
     broken = replace(library.stream, pieces=(*library.stream.pieces[: library.first_chunks], event))
 
+    module = importlib.import_module(library.name)
+    if library.name == "openai" and module.__version__ < "1.3":
+        pytest.skip("this version takes an error event for a chunk")
+
     def work() -> None:
-        with pytest.raises(importlib.import_module(library.name).APIError, match="Out of paint"):
+        with pytest.raises(module.APIError, match="Out of paint"):
             list(library.create(library.client(server.url), stream=True, **headers("broken")))
 
     with answering(library, broken=broken) as server:
@@ -550,10 +564,13 @@ def patched(library: Library) -> dict[str, object]:
     """Return what stands at each place that is wrapped, by its class's own dictionary."""
     found: dict[str, object] = {}
     for target in load(library.name).targets:
-        module = importlib.import_module(target.module) if importlib.util.find_spec(target.module) else None
+        try:
+            module: Any = importlib.import_module(target.module)
+        except ModuleNotFoundError:  # of another version
+            continue
         owner_path, _, name = target.path.rpartition(".")
-        owner = getattr(module, owner_path, None) if owner_path else module
-        found[str(target)] = vars(owner).get(name) if owner is not None else None
+        owner = getattr(module, owner_path) if owner_path else module
+        found[str(target)] = vars(owner).get(name)
     return found
 
 
