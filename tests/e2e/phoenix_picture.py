@@ -1,7 +1,7 @@
 """Makes the README's picture of a session in Phoenix anew: ``python tests/e2e/phoenix_picture.py``.
 
 Comes in: Phoenix from PyPI (`back_ends`), and a recording of Claude Code that is played to its hooks. Goes out:
-docs/phoenix-trace.png. Needs a Chromium, as ``test_html_page`` does.
+docs/phoenix.png. Needs a Chromium, as ``test_html_page`` does.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
                 tab.value(_CLICK)
                 time.sleep(_DRAWN_SECONDS)
                 tab.drawn()
-                (REPOSITORY / "docs" / "phoenix-trace.png").write_bytes(tab.picture())
+                (REPOSITORY / "docs" / "phoenix.png").write_bytes(tab.picture())
 
 
 if __name__ == "__main__":
