@@ -227,7 +227,7 @@ class ClientCall(ClientRequest):
     def failure(self, error: BaseException) -> dict[str, Any]:
         """Return what an API error tells, and the answer that could not be parsed."""
         seen = self._seen if self._seen is not None else getattr(error, "completion", None)
-        body: object = getattr(error, "body", None)  # most clients take the envelope off, the first kept nothing
+        body: Any = getattr(error, "body", None)  # most clients take the envelope off, the first kept nothing
         if not isinstance(body, dict) and getattr(error, "status_code", None) is not None:
             body = parsed(getattr(getattr(error, "response", None), "content", b""))
         code = model_io.read_failure(body) or model_io.read_failure({"error": body})
