@@ -58,6 +58,7 @@ READERS = (
     *("store.reader", "store.tally", "replay.timeline", "replay.text", "replay.stats"),
     *("replay.explain.facts", "replay.diff.differences", "replay.html.page", "replay.perfetto", "cli"),
     *("replay.tree", "replay.follow", "replay.showing", "replay.span_notes", "replay.completion", "replay.pager"),
+    *("doctor.settings", "doctor.deliveries", "doctor.report", "retention.looking", "delivery.configured"),
 )
 LOAD_NO_SDK = ("", "semconv", "config", "redact", "content", "store.events", "capture.decorators", *READERS)
 HEAVY = ("opentelemetry.sdk", "opentelemetry.exporter", "requests", "asyncio", "wrapt")
