@@ -85,7 +85,7 @@ def _send(folders: list[Path], target: Target) -> bool:
     """Send what a back end has not acknowledged of sessions that were imported; nobody writes to them any more."""
     from contextlib import closing
 
-    from agent_trace_otel.delivery.lost import NEVER
+    from agent_trace_otel.delivery.lost_story import NEVER
     from agent_trace_otel.delivery.shipping import Shipper
 
     with closing(Shipper(target, patience=10.0, grace=lambda _: NEVER, say=say)) as shipper:
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a program whose Pythons trace themselves."""
     from pathlib import Path
 
-    from agent_trace_otel import config, instrumentation, options
+    from agent_trace_otel import instrumentation, options
     from agent_trace_otel.capture.run import command as running
     from agent_trace_otel.capture.run.plan import planned
     from agent_trace_otel.errors import UsageError
@@ -128,14 +128,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(msg)
     also = [name for name in ("files", "subprocesses") if getattr(arguments, name)]
     watched = instrumentation.watched(options.names(arguments.only), options.names(arguments.skip), also)
-    trace_dir = None if arguments.trace_dir is None else Path(arguments.trace_dir)
-    settings = config.load(complain=lambda error: say(str(error)), trace_dir=trace_dir)
     plan = planned(
         command,
         name=arguments.name,
         redact=arguments.redact,
-        trace_dir=settings.trace_dir,
-        service_name=settings.service_name,
+        trace_dir=None if arguments.trace_dir is None else Path(arguments.trace_dir),
         watched=watched,
     )
     running.run(plan, say)

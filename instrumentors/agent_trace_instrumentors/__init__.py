@@ -8,9 +8,8 @@ first `load`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from agent_trace_instrumentors._base import Instrumentor
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["INSTRUMENTORS", "Entry", "load"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Where an instrumentor stands, and whether it has to be asked for by name."""
 
     module: str

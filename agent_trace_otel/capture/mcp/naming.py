@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
-from urllib.parse import urlsplit
 
 _LAUNCHERS = ("npx", "uvx", "node", "python", "bunx", "bun", "deno", "uv", "pipx", "npm", "env", "sh", "bash", "docker")
 _WORDS = frozenset({"run", "exec", "x", "tool"})
@@ -28,6 +27,8 @@ def name_of(command: Sequence[str]) -> str:
     """Return the server's name: ``server-filesystem`` for ``npx -y @modelcontextprotocol/server-filesystem@2 .``."""
     first = command[0] if command else ""
     if len(command) == 1 and "://" in first:
+        from urllib.parse import urlsplit
+
         return urlsplit(first).hostname or ""
     is_value = False
     for word in command:

@@ -9,7 +9,6 @@ stays in the caller's process group and terminal, so that what a terminal sends 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import signal
@@ -52,7 +51,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
     session = None
     if not plan.parent and os.environ.get("OTEL_TRACES_SAMPLER", "").startswith(_DECIDED_BY_ROOT):
         session = _opened(plan, os.getpid())
-        plan = dataclasses.replace(plan, flags=session.flags)
+        plan = plan._replace(flags=session.flags)
     signal.signal(signal.SIGCHLD, take_no_notice)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)  # also in the threads to come
     try:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agent_trace_otel import ids
 from agent_trace_otel.capture.mcp.naming import name_of
@@ -31,8 +30,7 @@ _NEVER_TRACED: Final = frozenset("IES")
 _TAKE_A_VALUE: Final = frozenset("WXcm")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """One run: the session it opens, or the one that it is started in."""
 
     command: tuple[str, ...]
@@ -52,9 +50,10 @@ class Plan:
     service_name: str | None = None
     """What its processes are to be called where nothing else says; None where something does."""
     redact: bool | None = None
-    watched: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    watched: Mapping[str, Sequence[str]] = {}
     """Instrumentor -> modules whose import switches it on."""
-    began: int = field(default_factory=time.time_ns)
+    began: int = 0
+    """Unix nanoseconds."""
 
     @property
     def traceparent(self) -> str:
@@ -96,8 +95,7 @@ def planned(  # noqa: PLR0913 - the options of the command
     *,
     name: str = "",
     redact: bool | None = None,
-    trace_dir: Path,
-    service_name: str | None = None,
+    trace_dir: Path | None = None,
     watched: Mapping[str, Sequence[str]],
     environ: Mapping[str, str] | None = None,
 ) -> Plan:
@@ -107,12 +105,12 @@ def planned(  # noqa: PLR0913 - the options of the command
         command: the program's command line.
         name: the session's; by default the program's.
         redact: False records values as they are; None is as the settings say.
-        trace_dir: where the session's folder goes.
-        service_name: the one that settings name.
+        trace_dir: where the session's folder goes; by default as the settings say.
         watched: instrumentor -> modules whose import switches it on.
         environ: the command's own variables, by default the process's.
     """
     given = os.environ if environ is None else environ
+    trace_dir, service_name = _settings(trace_dir, given)
     named, parent = given.get("AGENT_TRACE_SESSION_ID", "").strip(), _valid(given.get("TRACEPARENT", ""))
     session_id = ids.folder_name(named) if named else ids.new_id()
     name = name or program_of(command)
@@ -132,7 +130,23 @@ def planned(  # noqa: PLR0913 - the options of the command
         service_name=None if is_named or joins else name,
         redact=redact,
         watched=watched,
+        began=time.time_ns(),
     )
+
+
+def _settings(trace_dir: Path | None, environ: Mapping[str, str]) -> tuple[Path, str | None]:
+    """Return the trace directory and the service's name, by the rule of `config`, which takes longer to load."""
+    home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - joined below
+    if Path(home, "agent-trace", "config.toml").exists():
+        from agent_trace_otel import config
+
+        in_force = config.of_program(trace_dir=trace_dir)
+        return in_force.trace_dir, in_force.service_name
+    named = trace_dir or Path(environ.get("AGENT_TRACE_DIR") or ".agent-traces")
+    try:
+        return named.expanduser().absolute(), environ.get("AGENT_TRACE_SERVICE_NAME") or None
+    except (OSError, RuntimeError):  # the working directory was removed; nobody's home is known
+        return named, None
 
 
 def program_of(command: Sequence[str]) -> str:

@@ -249,7 +249,8 @@ def test_a_trace_directory_that_cant_be_written_stops_nobody(place: Place) -> No
     place.write("x.py", TOOL + "print('done')\n")
     ran = place.run(PYTHON, "x.py", AGENT_TRACE_DIR="/dev/null/traces")
     assert (ran.code, ran.out) == (0, "done\n")
-    assert all("could not write the session folder" in line for line in ran.err.splitlines())
+    assert ran.err
+    assert [line for line in ran.err.splitlines() if "folder" not in line] == []  # said once by each process
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
