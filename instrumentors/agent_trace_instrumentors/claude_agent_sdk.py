@@ -81,6 +81,9 @@ def _begin(transport: Any) -> Conversation | None:  # noqa: ANN401 - a Transport
     _conversations[transport] = begun = Conversation(
         Path(home), resumes=resumes, writes_transcript="no-session-persistence" not in extra
     )
+    prompt = getattr(transport, "_prompt", None)
+    if isinstance(prompt, str) and not getattr(transport, "_is_streaming", True):
+        begun.prompt({"type": "user", "message": {"content": prompt}})  # old versions name it in the command line
     if options is not None:
         # a copy: the user's own object is not ours to change
         told_by = {**given, TOLD_BY_VARIABLE: str(os.getpid())}
@@ -239,7 +242,7 @@ class ClaudeAgentSdkInstrumentor(Instrumentor):
     """Turns, model calls, tools, sub-agents, cost of Claude Code as a part of the program."""
 
     name = "claude_agent_sdk"
-    library = Library("claude-agent-sdk", oldest=(0, 1), before=(1,))
+    library = Library("claude-agent-sdk", oldest=(0, 1, 10), before=(1,))
     targets = (
         Target(_TRANSPORT, "SubprocessCLITransport.connect", around_connect),
         Target(_TRANSPORT, "SubprocessCLITransport.write", around_write, while_suppressed=True),

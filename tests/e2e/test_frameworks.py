@@ -21,7 +21,7 @@ ENVIRONMENTS = {
     "openai_agents": ("openai-agents>=0.20",),
     "openai_agents, oldest": ("openai-agents==0.3.0",),
     "claude_agent_sdk": ("claude-agent-sdk>=0.2",),
-    "claude_agent_sdk, oldest": ("claude-agent-sdk==0.1.0",),
+    "claude_agent_sdk, oldest": ("claude-agent-sdk==0.1.10", "mcp<2"),
 }
 
 

@@ -32,6 +32,7 @@ from agent_trace_otel.capture.hooks.sessions.reported import ReportedRun
 from agent_trace_otel.capture.hooks.sessions.transcripts import Transcripts
 from agent_trace_otel.capture.hooks.story.claude_code import ClaudeCode
 from agent_trace_otel.capture.hooks.story.steps import RUN, Ref
+from agent_trace_otel.capture.hooks.transcript.facts import time_ns
 from agent_trace_otel.store.writer import Runs, runs_of
 from agent_trace_otel.told import Told
 
@@ -112,7 +113,11 @@ class Conversation:
         self._session_id = self._cwd = self._path = ""
         self._prompts: list[tuple[str, int]] = []
         """What was sent and has not been answered, with its time."""
-        self._prompt_id = ""
+        self._prompt_id: str = ""
+        self._aliases: dict[str, str] = {}
+        """Ids that prompts were given here, by their own, where the transcript told those too late."""
+        self._is_asked = False
+        """Whether it works on what it was asked."""
         self._stopped_at = 0
         self._is_over = False
         self._streamed = StreamedCalls(self._began)
@@ -144,13 +149,14 @@ class Conversation:
                 self._begin(message)
             if self._machine is None:
                 return
-            if message.get("type") != "system":
-                self._open_turn()
+            if message.get("type") in ("assistant", "user", "result"):
+                self._open_turn(message)
             self._streamed.see(message, at)
             for payload in self._messages.read(message):
                 self._hook(payload, at)
                 if payload["hook_event_name"] in ("Stop", "StopFailure"):
                     self._stopped_at = at
+                self._is_asked &= payload["hook_event_name"] not in ("Stop", "StopFailure", "Interrupt")
             self._learn(self._messages.facts)
             if message.get("type") == "result" and not self._transcript():
                 self._learn([{"kind": "cost", "usd": float(message.get("total_cost_usd") or 0.0), "at_ns": at}])
@@ -167,7 +173,7 @@ class Conversation:
             if self._machine is None:
                 self._tell_failure(error)
                 return
-            self._open_turn()
+            self._open_turn({})
             at = time.time_ns()
             self._read()
             self._settle(is_last=True)
@@ -237,12 +243,22 @@ class Conversation:
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
-    def _open_turn(self) -> None:
-        """Tell what the client was asked, now that it answers: by then the transcript has the prompt's own id."""
+    def _open_turn(self, message: Mapping[str, Any]) -> None:
+        """Tell what the client was asked, now that it answers: by then the transcript has the prompt's own id.
+
+        What the program did not send through the SDK's own transport, and what the client tells itself, stands there
+        alone.
+        """
         waiting, self._prompts = self._prompts, []
         for text, at in waiting:
-            self._prompt_id = self._id_of(text) or str(uuid.uuid4())
+            self._prompt_id = self._last_prompt(text)[0] or str(uuid.uuid4())
             self._hook({"hook_event_name": "UserPromptSubmit", "prompt": text}, at)
+            self._is_asked = True
+        if not self._is_asked and message.get("type") == "assistant" and not message.get("parent_tool_use_id"):
+            prompt_id, text, at = self._last_prompt()
+            if prompt_id and prompt_id != self._prompt_id:
+                self._prompt_id, self._is_asked = prompt_id, True
+                self._hook({"hook_event_name": "UserPromptSubmit", "prompt": text}, max(at, self._began))
 
     def _settle(self, *, is_last: bool) -> None:
         """End the turn that has stopped, once the transcript has told of it or is too late."""
@@ -285,23 +301,24 @@ class Conversation:
         for fact in facts:
             if fact.get("kind") == "call":
                 self._streamed.told(fact.get("key"))
-                if not fact.get("agent_id") and str(fact.get("prompt_id")) not in self._machine.carried.places:
-                    fact["prompt_id"] = self._prompt_id
+                named = str(fact.get("prompt_id"))
+                if not fact.get("agent_id") and named not in self._machine.carried.places:
+                    fact["prompt_id"] = self._aliases.setdefault(named, self._prompt_id)
         if not pipeline.settings().capture_content:
             facts = [{**fact, **{name: none for name, none in _NO_CONTENT.items() if name in fact}} for fact in facts]
         self._run.take(self._machine.learn(facts))
 
-    def _id_of(self, text: str) -> str:
-        """Return the id that the client gave a prompt, empty if the transcript does not tell."""
+    def _last_prompt(self, text: str | None = None) -> tuple[str, str, int]:
+        """Return id, text and time of the transcript's last prompt, of the last with some text if one is given."""
         path = self._transcript()
         if not path:
-            return ""
+            return "", "", 0
         try:
             with Path(path).open("rb") as file:
                 file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
                 lines = file.read().splitlines()
         except OSError:
-            return ""
+            return "", "", 0
         for line in reversed(lines):
             if b'"promptId"' in line:
                 try:
@@ -309,9 +326,10 @@ class Conversation:
                     said: Any = told["message"]["content"]
                 except (ValueError, KeyError, TypeError):
                     continue
-                if told.get("type") == "user" and text_of(said) == text:
-                    return str(told.get("promptId") or "")
-        return ""
+                words = text_of(said)
+                if told.get("type") == "user" and words and text in (None, words):
+                    return str(told.get("promptId") or ""), words, time_ns(told.get("timestamp"))
+        return "", "", 0
 
     # -- what the program does for the client --------------------------------------------------------------------
 
