@@ -14,8 +14,8 @@ import stat
 from array import array
 
 from agent_trace_otel.errors import StoreError
-from agent_trace_otel.store.lines import END, match_head, read_data, read_event, read_head, tokens_of
-from agent_trace_otel.store.repeated import Repeated, is_over_mcp
+from agent_trace_otel.store.lines import END, OVER_MCP, match_head, read_data, read_event, read_head, tokens_of
+from agent_trace_otel.store.repeated import Repeated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 NONE = -1  # the partner of an event that has none
 _OPENING = frozenset({"tool_call", "llm_request"})
 _CLOSING = frozenset({"tool_result", "llm_response", "error"})
-_TOLD_TWICE = frozenset({"tool_call", "llm_request", "llm_response"})
+_OF_MODELS = frozenset({"llm_request", "llm_response"})
+_OVER_MCP = OVER_MCP.encode("ascii")
+_TAIL = 200  # bytes at a line's end among which the mark stands
 _TELLS_TOKENS = b'"total_tokens":'
 _PAGE = 1 << 13
 # O_NONBLOCK: a pipe put in the place of a file must not stop a reader
@@ -224,8 +226,10 @@ class SessionIndex:
                     partners[partner] = ordinal
                 else:
                     open_calls[event_id] = ordinal
-            if event_type in _TOLD_TWICE:
-                state.see(event_type, event_id, parent_id, line)
+            if event_type in _OF_MODELS:
+                state.see(event_type, parent_id or event_id, line, ordinal)
+            elif event_type == "tool_call" and line.find(_OVER_MCP, -_TAIL) >= 0:
+                state.see(event_type, event_id, line, ordinal)
             if timestamp < latest:
                 ascending = False
             latest = timestamp
@@ -238,15 +242,11 @@ class SessionIndex:
         state.offset = offset - len(line) if self.torn else offset  # what is torn now may be whole the next time
         return ascending
 
-    def _leave_out(self, calls: set[bytes]) -> None:
+    def _leave_out(self, calls: set[int]) -> None:
         """Take calls and what closed them out of the columns."""
         if not calls:
             return
-        gone: set[int] = set()
-        for ordinal in self.of_type(*_OPENING):
-            head = read_head(self.line(ordinal) + b"\n")
-            if head is not None and head[2] in calls:
-                gone |= {ordinal, self.partners[ordinal]}
+        gone = calls | {self.partners[ordinal] for ordinal in calls}
         kept = [ordinal for ordinal in range(len(self)) if ordinal not in gone]
         moved = {before: after for after, before in enumerate(kept)}
         self.event_types = [self.event_types[ordinal] for ordinal in kept]
@@ -266,36 +266,42 @@ class SessionIndex:
 class _Scanned:
     """What reading on has to know of what was read."""
 
-    __slots__ = ("calls", "early_ends", "has_mcp", "offset", "open_calls", "seen", "texts")
+    __slots__ = ("calls", "early_ends", "has_mcp", "offset", "open_calls", "opened", "seen", "texts")
 
     def __init__(self) -> None:
         self.calls = Repeated()
         self.has_mcp = False
+        self.opened: dict[bytes, int] = {}  # of calls that may be told twice
         self.texts: dict[bytes, str] = {}  # one string for each type and name, however often it comes
         self.seen: set[bytes] = set()
         self.open_calls: dict[bytes, int] = {}
         self.early_ends: dict[bytes, int] = {}  # of several writers, the one that ends a call may be the faster
         self.offset = 0
 
-    def see(self, event_type: str, event_id: bytes, parent_id: bytes | None, line: bytes) -> None:
-        """Look at a call that may be told twice."""
+    def see(self, event_type: str, call: bytes, line: bytes, ordinal: int) -> None:
+        """Look at a model call, or a call over MCP, which may be told twice; ``call`` is its opening event's id."""
         if event_type == "llm_request":
-            self.calls.ask(event_id, line)
+            self.calls.ask(call, line)
+            self.opened[call] = ordinal
         elif event_type == "llm_response":
-            self.calls.answer(parent_id or b"", line, _TELLS_TOKENS in line)
-        elif not self.has_mcp:
-            self.has_mcp = is_over_mcp(line)
+            self.calls.answer(call, line, _TELLS_TOKENS in line)
+        else:
+            self.has_mcp = True
 
-    def told_twice(self, index: SessionIndex) -> set[bytes]:
-        """Return the ids of the calls to leave out; tool calls are looked at where some went over MCP."""
+    def told_twice(self, index: SessionIndex) -> set[int]:
+        """Return the calls to leave out; tool calls are looked at where some went over MCP."""
         if self.has_mcp:
             for ordinal in index.of_type("tool_call", "tool_result", "error"):
-                line, at = index.line(ordinal), index.timestamps[ordinal]
+                line = index.line(ordinal) + b"\n"
+                head = read_head(line)
+                if head is None:
+                    continue
                 if index.event_types[ordinal] == "tool_call":
                     self.calls.call(line)
-                elif (head := read_head(line + b"\n")) is not None:
-                    self.calls.result(head[3] or b"", at)
-        return self.calls.calls()
+                    self.opened[head[2]] = ordinal
+                else:
+                    self.calls.result(head[3] or b"", index.timestamps[ordinal])
+        return {self.opened[call] for call in self.calls.calls() if call in self.opened}
 
 
 def open_regular(path: str) -> BinaryIO:

@@ -12,7 +12,6 @@ call over MCP is told twice if it stands right in another tool call, or if the a
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 
 from agent_trace_otel.store.lines import OVER_MCP, read_data, read_head
@@ -27,8 +26,9 @@ _MARK = OVER_MCP.encode("ascii")
 _TAIL = 200  # bytes at a line's end in which its place stands
 _REPEATED = b'"duplicate_of":"'
 _HAS_ANSWER = b'"response_id":"'
-_ANSWER = re.compile(rb'"response_id":"([^"\\]+)".*"trace_id":"([0-9a-f]{32})"').search
-_PARENT = re.compile(rb'"parent_span_id":"([0-9a-f]{16})"\}\}\n?$').search
+_TRACE = b'"trace_id":"'
+_PARENT = b'"parent_span_id":"'
+_PARENT_AT, _ID_AT = -(len(_PARENT) + 16 + len(b'"}}\n')), -(16 + len(b'"}}\n'))
 _RECENT = 1024
 _TO_ID = 100  # bytes of a line among which its event's id stands
 _BEFORE_ARGUMENTS = 400
@@ -58,7 +58,7 @@ class Repeated:
 
     def __init__(self) -> None:
         self._models: dict[bytes, int] = {}  # the tokens of each, as far as they are known
-        self._answers: dict[tuple[bytes, bytes], bytes] = {}
+        self._answers: dict[bytes, bytes] = {}
         self._inside: dict[bytes, bytes] = {}
         self._failed: set[bytes] = set()
         self._left_out: set[bytes] = set()
@@ -70,18 +70,23 @@ class Repeated:
     def ask(self, call: bytes, line: bytes) -> None:
         """Take a model call's request."""
         self._models[call] = 0
-        found = _PARENT(line, max(0, len(line) - _TAIL))
-        if found is not None and found[1] in self._models:
-            self._inside[call] = found[1]
+        parent = _parent_of(line)
+        if parent in self._models and parent != call:
+            self._inside[call] = parent
 
     def answer(self, call: bytes, line: bytes, tokens: int) -> None:
         """Take a model call's response; ``tokens`` is more than zero if it names any."""
         if call in self._models:
             self._models[call] = tokens
-        if _REPEATED in line:
-            self._left_out.add(call)
-        elif _HAS_ANSWER in line and (found := _ANSWER(line)) is not None:
-            key = (found[2], found[1])
+        start = line.find(_HAS_ANSWER)
+        if start < 0:
+            if _REPEATED in line:
+                self._left_out.add(call)
+        else:
+            start += len(_HAS_ANSWER)
+            end = line.find(b'"', start)
+            trace = line.find(_TRACE, end) + len(_TRACE)
+            key = line[start:end] + line[trace : trace + 32]
             before = self._answers.setdefault(key, call)
             if before != call:
                 if tokens and not self._models.get(before):
@@ -100,7 +105,7 @@ class Repeated:
 
     def call(self, line: bytes) -> None:
         """Take a tool call; those that nobody could tell twice are passed over at once."""
-        if is_over_mcp(line) or _OF_AGENT in line[:_BEFORE_ARGUMENTS]:
+        if line.find(_MARK, -_TAIL) >= 0 or line.find(_OF_AGENT, _TO_ID, _BEFORE_ARGUMENTS) >= 0:
             head = read_head(line)
             if head is not None:
                 self._take(head[2], float(head[1]), head[5] or b"", line)
@@ -112,13 +117,13 @@ class Repeated:
 
     def _take(self, call: bytes, at: float, name: bytes, line: bytes) -> None:
         is_mcp = is_over_mcp(line)
-        parent = _PARENT(line, max(0, len(line) - _TAIL)) if is_mcp else None
+        parent = _parent_of(line) if is_mcp else b""
         self._tools[call] = tool = _ToolCall(at, name, line, is_mcp=is_mcp)
         self._has_mcp = self._has_mcp or is_mcp
-        if parent is not None:
-            tool.is_nested = any(parent[1] in head for head in self._recent)
+        if parent:
+            tool.is_nested = any(parent in head for head in self._recent)
             if not tool.is_nested and len(self._inside_unknown) < _RECENT:
-                self._inside_unknown.setdefault(parent[1], []).append(tool)
+                self._inside_unknown.setdefault(parent, []).append(tool)
 
     def result(self, call: bytes, at: float) -> None:
         """Take a tool call's result."""
@@ -176,7 +181,12 @@ class Repeated:
 
 def is_over_mcp(line: bytes) -> bool:
     """Tell whether a tool call was made over MCP, as the one who saw it there says."""
-    return line.find(_MARK, max(0, len(line) - _TAIL)) >= 0
+    return line.find(_MARK, -_TAIL) >= 0
+
+
+def _parent_of(line: bytes) -> bytes:
+    """Return the span that a call stands in, as its line's end says it; empty if it does not."""
+    return line[_ID_AT:-4] if line.startswith(_PARENT, _PARENT_AT) else b""
 
 
 def _is_of(agents: _ToolCall, over_mcp: _ToolCall) -> bool:
