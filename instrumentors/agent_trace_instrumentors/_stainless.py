@@ -227,17 +227,24 @@ class ClientCall(ClientRequest):
     def failure(self, error: BaseException) -> dict[str, Any]:
         """Return what an API error tells, and the answer that could not be parsed."""
         seen = self._seen if self._seen is not None else getattr(error, "completion", None)
-        body: Any = getattr(error, "body", None)  # most clients take the envelope off, the first kept nothing
-        if not isinstance(body, dict) and getattr(error, "status_code", None) is not None:
-            body = parsed(getattr(getattr(error, "response", None), "content", b""))
-        code = model_io.read_failure(body) or model_io.read_failure({"error": body})
         told: dict[str, object] = {
             semconv.HTTP_RESPONSE_STATUS_CODE: getattr(error, "status_code", None),
             semconv.REQUEST_ID: getattr(error, "request_id", None),
-            semconv.ERROR_CODE: None if code is None else code[0],
+            semconv.ERROR_CODE: _code_of(error),
         }
         known = {name: value for name, value in told.items() if isinstance(value, (int, str))}
         return {**({} if seen is None else model_io.read_response(seen)), **known}
+
+
+def _code_of(error: BaseException) -> str | None:
+    """Return what the provider calls an error: most clients take the envelope off its body, the first kept nothing."""
+    body: object = getattr(error, "body", None)
+    content: object = getattr(getattr(error, "response", None), "content", None)
+    for said in (body, {"error": body}, parsed(content) if isinstance(content, bytes) else None):
+        failure = model_io.read_failure(said)
+        if failure is not None and failure[0] != "error":
+            return failure[0]
+    return None
 
 
 class _PlainRequest(ClientRequest):

@@ -22,6 +22,7 @@ import delivery
 import hooks
 import mcp_http
 import mcp_stdio
+import model_calls
 import reading
 import running
 import startup
@@ -47,6 +48,8 @@ MEASURES: dict[str, Measure] = {
     "mcp_throughput": mcp_stdio.throughput,
     "mcp_10mb": mcp_stdio.ten_megabytes,
     "mcp_start": mcp_stdio.start,
+    "model_call": model_calls.whole_calls,
+    "model_chunk": model_calls.chunks,
     "replay": reading.replaying,
     "stats": reading.counting,
     "export": reading.exporting,
