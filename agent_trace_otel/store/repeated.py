@@ -105,7 +105,7 @@ class Repeated:
 
     def call(self, line: bytes) -> None:
         """Take a tool call; those that nobody could tell twice are passed over at once."""
-        if line.find(_MARK, -_TAIL) >= 0 or line.find(_OF_AGENT, _TO_ID, _BEFORE_ARGUMENTS) >= 0:
+        if line.find(_MARK, -_TAIL) >= 0 or line.find(_OF_AGENT, 0, _BEFORE_ARGUMENTS) >= 0:
             head = read_head(line)
             if head is not None:
                 self._take(head[2], float(head[1]), head[5] or b"", line)
