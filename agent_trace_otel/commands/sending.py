@@ -77,7 +77,7 @@ def _grace() -> Callable[[Path], float]:
 
     from agent_trace_otel.capture.hooks import state
     from agent_trace_otel.capture.hooks.intake.journal import untold_sessions
-    from agent_trace_otel.delivery.lost import GRACE
+    from agent_trace_otel.delivery.lost_story import GRACE
 
     untold = untold_sessions(Path(state.directory()) / state.JOURNALS)
     return lambda folder: _RECORDERS_GRACE if folder.name in untold else GRACE

@@ -7,6 +7,7 @@ spans.jsonl and events.ndjson, with the outcome `lost`. Pure; called by `lost`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +22,7 @@ _INTERNAL, _CLIENT, _ERROR = 1, 3, 2  # SpanKind and StatusCode of trace.proto
 _MESSAGE_OF_CALL: Final = "the process ended before an answer came"
 _MESSAGE_OF_RUN: Final = "the process ended without a word"
 _MAX_VALUE: Final = 16 * 1024
+_are_ids = re.compile(r"[0-9a-f]{32}:[0-9a-f]{16}:[0-9a-f]{16}").fullmatch
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
@@ -98,8 +100,8 @@ class Lost:
 
 def lost_call(event: Mapping[str, Any], session_id: str, trace_flags: int) -> Lost | None:
     """Return the span of a call from the event that opened it; None if the event doesn't say which span it is."""
-    data = event.get("data")
-    if not is_object(data) or not text_of(data, "span_id") or not text_of(data, "trace_id"):
+    data = _placed(event)
+    if data is None:
         return None
     is_tool = event.get("event_type") == "tool_call"
     name = text_of(data, "tool_name") if is_tool else text_of(data, "model")
@@ -127,8 +129,8 @@ def lost_call(event: Mapping[str, Any], session_id: str, trace_flags: int) -> Lo
 
 def lost_run(event: Mapping[str, Any], session_id: str, number: int, trace_flags: int) -> Lost | None:
     """Return the session span of a run from its session_start; ``number`` is the run's, from 1."""
-    data = event.get("data")
-    if not is_object(data) or not text_of(data, "span_id") or not text_of(data, "trace_id"):
+    data = _placed(event)
+    if data is None:
         return None
     agent, command, parent = text_of(data, "agent_name"), data.get("command"), text_of(data, "parent_span_id")
     process: dict[str, Any] = {
@@ -180,6 +182,15 @@ def lost_parent(  # noqa: PLR0913 - what is known of it
         message=_MESSAGE_OF_RUN,
         flags=trace_flags | HAS_IS_REMOTE,
     )
+
+
+def _placed(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return an event's data if it says, in ids of OpenTelemetry's, which span it is of."""
+    data = event.get("data")
+    if not is_object(data):
+        return None
+    ids = text_of(data, "trace_id"), text_of(data, "span_id"), text_of(data, "parent_span_id") or "0" * 16
+    return data if _are_ids(":".join(ids)) else None
 
 
 def _nanoseconds(event: Mapping[str, Any]) -> int:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent_trace_otel.delivery.ledger import Ledger
-from agent_trace_otel.delivery.lost import GRACE, close_lost, seconds_until_lost
+from agent_trace_otel.delivery.lost import close_lost, seconds_until_lost
+from agent_trace_otel.delivery.lost_story import GRACE
 from agent_trace_otel.delivery.otlp import shown_url, target_name
 from agent_trace_otel.delivery.outbox import Outbox
 from agent_trace_otel.delivery.post import Connection, Delays, Verdict

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agent_trace_otel import process
-from agent_trace_otel.delivery.lost import NEVER, close_lost, seconds_until_lost
+from agent_trace_otel.delivery.lost import close_lost, seconds_until_lost
+from agent_trace_otel.delivery.lost_story import NEVER
 from agent_trace_otel.store.index import SessionIndex
 from agent_trace_otel.store.reader import Session
 from agent_trace_otel.store.spans_file import read_spans, requests_of
@@ -141,6 +142,22 @@ def test_who_can_not_be_asked_is_given_a_day(folder: Path, facts: dict[str, Any]
     assert close_lost(folder) == 0
     os.utime(folder / "events.ndjson", (time.time() - 25 * 3600,) * 2)
     assert close_lost(folder) == 2
+
+
+def test_a_run_that_died_before_another_ends_where_it_was_last_heard_of(folder: Path) -> None:
+    second = "00000000000000ab"
+    end_of_second = event("session_end", 300.0, second)
+    write(folder, start(dead()), CALL, start(dead(), 200.0, second), end_of_second)
+    (folder / "meta.json").write_text('{"session_id": "dead", "started_at": 100.0, "ended_at": 300.0}')
+    assert close_lost(folder) == 2
+    tool, root = read_spans(folder / "spans.jsonl")
+    assert (tool.end_time, root.end_time, root.attributes["agent_trace.run"]) == (103_500_000_000, 103_500_000_000, 1)
+    assert Session(str(folder)).ended_at == 300.0
+
+
+def test_ids_that_are_none_close_nothing(folder: Path) -> None:
+    write(folder, start(dead(), span_id="root"), event("tool_call", 101.0, "Z" * 16, tool_name="x", arguments={}))
+    assert close_lost(folder) == 0
 
 
 def test_agents_that_only_their_calls_know_are_made_up_for(folder: Path) -> None:
