@@ -250,9 +250,8 @@ def test_a_query_that_is_left_ends_all_that_it_began(traced: Recorded, place: Pl
 
 
 def test_a_failing_model_is_an_error_of_the_turn(traced: Recorded, place: Place) -> None:
-    with at.session("test"):
-        with contextlib.suppress(Exception):  # some versions raise what the client says
-            place.ask("api_error")
+    with at.session("test"), contextlib.suppress(Exception):  # some versions raise what the client says
+        place.ask("api_error")
     assert [line.strip() for line in tree(traced)][2:] == ["invoke_agent claude-code (error)", f"chat {MODEL} (error)"]
 
 
