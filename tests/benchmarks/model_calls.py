@@ -56,6 +56,11 @@ _MESSAGE = {
 }
 
 
+def _numbered(body: dict[str, Any]) -> list[Answer]:
+    """Return an answer a call, each with an id of its own: calls with one id would be one call."""
+    return [answer_json({**body, "id": f"id-{number}"}) for number in range((2 * _ROUNDS + 1) * _CALLS)]
+
+
 def _events(events: Iterable[dict[str, Any]], *, named: bool) -> Answer:
     lines = (f"event: {event.get('type')}\n" * named + f"data: {json.dumps(event)}\n\n" for event in events)
     return Answer(("".join(lines).encode(),), content_type="text/event-stream")
@@ -79,9 +84,9 @@ def _message_events() -> Iterator[dict[str, Any]]:
 @contextmanager
 def _client(name: str) -> Iterator[Callable[..., Any]]:
     """Yield what makes a call; ``x-recording`` says whether it is answered whole or streamed."""
-    answers = {
-        "openai": {"whole": answer_json(_CHAT), "stream": _events(_chat_chunks(), named=False)},
-        "anthropic": {"whole": answer_json(_MESSAGE), "stream": _events(_message_events(), named=True)},
+    answers: dict[str, Answer | list[Answer]] = {
+        "openai": {"whole": _numbered(_CHAT), "stream": _events(_chat_chunks(), named=False)},
+        "anthropic": {"whole": _numbered(_MESSAGE), "stream": _events(_message_events(), named=True)},
     }[name]
     with tempfile.TemporaryDirectory(prefix="agent-trace-bench-") as folder, recording(Path(folder)):
         with serving(answers) as server:
