@@ -42,7 +42,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spans": {"identity", "pipeline", "span_start", "told"},
     "point_events": {"identity", "pipeline", "recording", "spans"},
     "capture": {
-        *("identity", "instrumentation", "pipeline", "point_events", "prices", "span_copy", "spans", "span_sessions"),
+        *(
+            "identity",
+            "instrumentation",
+            "foreign",
+            "pipeline",
+            "point_events",
+            "prices",
+            "span_copy",
+            "spans",
+            "span_sessions",
+        ),
         *("store", "told"),
     },
     "replay": {"prices", "store"},

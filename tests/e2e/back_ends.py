@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -235,15 +235,22 @@ def mlflow(folder: Path) -> Iterator[BackEnd]:
 
 @contextmanager
 def collector(folder: Path, forwards_to: BackEnd) -> Iterator[str]:
-    """Run rotel, an OpenTelemetry collector, in front of a back end; yields the URL that it receives at."""
+    """Run rotel in front of a back end; yields the URL that it receives at."""
+    with rotel(folder, forwards_to.url, forwards_to.headers) as url:
+        yield url
+
+
+@contextmanager
+def rotel(folder: Path, endpoint: str, headers: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run rotel, an OpenTelemetry collector, in front of an OTLP endpoint; yields the URL that it receives at."""
     programs = packages.programs_of(ROTEL)
     (agent,) = programs.parent.glob("lib/python*/site-packages/rotel/rotel-agent")
     port = free_port()
     command = [
         *[str(agent), "start", "--otlp-http-endpoint", f"127.0.0.1:{port}"],
         *["--otlp-grpc-endpoint", f"127.0.0.1:{free_port()}", "--pid-file", str(folder / "pid")],
-        *["--exporter", "otlp", "--otlp-exporter-endpoint", forwards_to.url, "--otlp-exporter-protocol", "http"],
-        *(f"--otlp-exporter-traces-custom-headers={name}={value}" for name, value in forwards_to.headers.items()),
+        *["--exporter", "otlp", "--otlp-exporter-endpoint", endpoint, "--otlp-exporter-protocol", "http"],
+        *(f"--otlp-exporter-traces-custom-headers={name}={value}" for name, value in (headers or {}).items()),
     ]
     with serving(command, packages.plain_environment(), folder, port, "") as url:
         yield url

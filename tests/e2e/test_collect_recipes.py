@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import back_ends
 import collected
 import packages
 import pytest
@@ -29,7 +30,10 @@ from claude_code.scenarios import SCENARIOS
 from claude_code.workspace import Workspace as ClaudeWorkspace
 from other_agents.clients import CLIENTS, Client
 from other_agents.workspace import Workspace
+from programs import wait_for
 from servers import free_port
+
+from agent_trace_otel.store.spans_file import read_spans
 
 pytestmark = pytest.mark.e2e
 
@@ -255,6 +259,34 @@ def test_the_vercel_ai_sdk(tmp_path: Path) -> None:
     shown = _shown(trace_dir, session)
     assert (shown["llm_request"], shown["llm_response"], shown["tool_call"], shown["tool_result"]) == (2, 2, 1, 1)
     assert collected.stats(trace_dir)["total_tokens"] == 240
+
+
+def test_a_collector_in_between_changes_nothing(tmp_path: Path) -> None:
+    trace_dir, (first, second) = tmp_path / "traces", (tmp_path / "first", tmp_path / "second")
+    agent = str(_CLIENTS / "stock_agent.py")
+    for folder in (first, second):
+        folder.mkdir()
+    with collected.collector(trace_dir, free_port()) as url, back_ends.rotel(first, url) as between:
+        environment = packages.plain_environment(OTEL_EXPORTER_OTLP_ENDPOINT=between, no_proxy="127.0.0.1")
+        subprocess.run([sys.executable, agent], env=environment, check=True, timeout=120)
+        spans = trace_dir / "stock-talk" / "spans.jsonl"
+        wait_for(lambda: spans.exists() and len(spans.read_text().splitlines()) == 3, "rotel passes three spans on")
+    direct = _agent(second, [sys.executable, agent])
+    assert _shape(trace_dir) == _shape(direct)
+
+
+def _shape(trace_dir: Path) -> list[tuple[str, ...]]:
+    """Return what spans are but for ids, times and the session, which spans that came before its name do not say."""
+    spans = [
+        (
+            span.name,
+            span.kind.name,
+            str(span.instrumentation_scope),
+            str(sorted((span.attributes or {}).items() - {("session.id", "stock-talk")})),
+        )
+        for span in read_spans(trace_dir / "stock-talk" / "spans.jsonl")
+    ]
+    return sorted(spans)
 
 
 def test_a_python_process_with_the_stock_sdk(tmp_path: Path) -> None:

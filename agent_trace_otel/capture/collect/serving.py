@@ -143,9 +143,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(answers.text(HTTPStatus.SERVICE_UNAVAILABLE, "the collector is stopping", closes=True))
                 return
             try:
-                self._send(self._refusal(server.serving.access) or answer())
+                self._send(self._refusal(server.serving.access) or self._guarded(answer))
             except OSError:  # the client is gone
                 self.close_connection = True
+
+    @staticmethod
+    def _guarded(answer: Callable[[], Answer]) -> Answer:
+        """Return an answer whatever happens: a client that gets none would send the same again and again."""
+        try:
+            return answer()
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - ours, and no reason for the next request to fail
+            guard.report("answer a request", error)
+            message = f"the collector failed: {type(error).__name__}"
+            return answers.text(HTTPStatus.INTERNAL_SERVER_ERROR, message, closes=True)
 
     def _refusal(self, access: Access) -> Answer | None:
         """Return the answer to a page that was led here by a name of its own (DNS rebinding), None to all others."""

@@ -20,6 +20,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 from receiving import JSON, PROTOBUF, TRACE, Collector, kinds, names, protobuf, request, span, tool
 
+from agent_trace_otel import guard
 from agent_trace_otel.capture.collect import bodies, serving
 from agent_trace_otel.store.spans_file import encode_line
 
@@ -226,6 +227,17 @@ def test_the_root_says_what_this_is_and_other_places_what_there_is(collector: Co
     missing = collector.post(b"{}", path="/api/v2/spans")
     assert (missing.status, "/v1/traces" in missing.text) == (404, True)
     assert collector.request("BREW", "/").status == 501
+
+
+def test_a_failure_of_ours_is_answered_and_the_next_request_taken(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(collector.intake, "take", lambda _: 1 / 0)
+        answer = collector.send(tool(1))
+        assert (answer.status, "ZeroDivisionError" in answer.text) == (500, True)
+    assert collector.send(tool(1)).status == 200
+    guard.failures.clear()
 
 
 @pytest.mark.parametrize(
