@@ -16,7 +16,7 @@ from agent_trace_otel.dialects.named_spans import by_name
 from agent_trace_otel.dialects.table import Dialect
 
 _CACHED = (
-    ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
+    (semconv.USAGE_CACHE_READ_INPUT_TOKENS, "gen_ai.usage.cache_read_input_tokens"),
     ("gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write_input_tokens"),
 )
 
