@@ -6,10 +6,11 @@ processes of their own, several at once, since it means importing the library.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from typing import Final
 
 from agent_trace_otel import instrumentation
@@ -17,6 +18,8 @@ from agent_trace_otel.capture.run.problems import Problem, problems
 from agent_trace_otel.doctor.section import Section, counted
 
 _AT_ONCE: Final = 4
+_INSTRUMENTATION: Final = re.compile(r"(?:opentelemetry|openinference)-instrumentation-(?:genai-)?(.+?)(?:-v2)?")
+"""OpenTelemetry's own, OpenLLMetry's and OpenInference's, by the library that they trace."""
 _OTHER_SDKS: Final = {
     "ddtrace": "Datadog's tracer",
     "logfire": "Logfire",
@@ -42,6 +45,8 @@ class Library:
     opt_in: bool
     unpatched: tuple[tuple[str, str], ...] | None = None
     """Place and reason; None when it was not tried."""
+    beside: tuple[str, ...] = ()
+    """Distributions that are installed here and trace the same library, when they are switched on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ def look_at_libraries(environ: Mapping[str, str], *, tries: bool = False) -> Lib
     wanted = [row.name for row in rows if row.distribution and row.fits and tries]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         unpatched = dict(zip(wanted, pool.map(instrumentation.check, wanted), strict=True))
+    instrumentations = _other_instrumentations()
     libraries = tuple(
         Library(
             row.name,
@@ -74,6 +80,7 @@ def look_at_libraries(environ: Mapping[str, str], *, tries: bool = False) -> Lib
             row.fits,
             row.opt_in,
             tuple((one.target, one.reason) for one in unpatched[row.name]) if row.name in unpatched else None,
+            tuple(other for other, of in instrumentations if of == row.name.replace("_", "-")),
         )
         for row in rows
         if row.distribution
@@ -96,6 +103,8 @@ def section_of_libraries(found: LibraryFacts) -> Section:
         if not one.fits:
             notes.append(f"{one.distribution} {one.installed} is not traced: versions {one.supported} are")
         notes += [f"{one.name}: can't patch {place}: {reason}" for place, reason in one.unpatched or ()]
+        if one.beside and one.fits:
+            notes.append(f"{one.name} may be traced by {' and '.join(one.beside)} too: a call's spans are told as one")
     for name, number in (found.others or {}).items():
         notes.append(f"{name} {number} is installed: where {_OTHER_SDKS[name]} sets up a provider, ours joins it")
     for problem in found.runs:
@@ -110,6 +119,12 @@ def _fit(one: Library) -> str:
     if one.unpatched is None:
         return ""
     return f" ({counted(len(one.unpatched), 'place')} can't be patched)" if one.unpatched else ", patched whole"
+
+
+def _other_instrumentations() -> list[tuple[str, str]]:
+    """Return the instrumentations of others that are installed here: distribution, and the library that it traces."""
+    names = sorted({str(found.metadata["Name"]).lower().replace("_", "-") for found in distributions()})
+    return [(name, matched.group(1)) for name in names if (matched := _INSTRUMENTATION.fullmatch(name))]
 
 
 def _version(distribution: str) -> str:

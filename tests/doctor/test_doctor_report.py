@@ -259,6 +259,17 @@ def test_libraries_are_listed_and_patched_when_that_is_asked_for(home: Home) -> 
     assert section.lines[0] == ("mcp", "mcp 2.1 (1 place can't be patched)")
 
 
+def test_other_instrumentations_of_the_same_library_are_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("openinference_instrumentation_mcp", "opentelemetry-instrumentation-genai-mcp", "mcp-instrumentation"):
+        metadata = home.path / "packages" / f"{name}-1.0.dist-info" / "METADATA"
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(home.path / "packages")
+    section = libraries.section_of_libraries(libraries.look_at_libraries(home.environ))
+    named = "openinference-instrumentation-mcp and opentelemetry-instrumentation-genai-mcp"
+    assert f"mcp may be traced by {named} too: a call's spans are told as one" in section.notes
+
+
 def test_what_can_not_be_looked_at_is_a_problem_and_the_rest_is_told(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
