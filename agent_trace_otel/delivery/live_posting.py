@@ -60,8 +60,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The spans of one session in a request; without a ledger if no folder holds them."""
+    """The spans of one session in a request.
 
+    Without a folder if none holds them, without a ledger if it can't be held.
+    """
+
+    folder: Path | None
     ledger: Ledger | None
     spans: list[Ended]
 
@@ -116,24 +120,24 @@ class LivePosting:
     def _part(self, folder: Path | None, spans: list[Ended], locks: ExitStack, outcome: Outcome) -> _Part:
         """Hold a folder's ledger; return what has to be sent of the spans, none if another process is at it."""
         if folder is None:
-            return _Part(None, spans)
+            return _Part(None, None, spans)
         ledger = self._outbox(folder).ledger
         try:
             is_held = locks.enter_context(ledger.held(_LOCK_SECONDS))
         except OSError as error:  # the folder was removed, or the disk is full: sending goes on
             guard.report("note what a back end has acknowledged", error)
-            return _Part(None, spans)
+            return _Part(folder, None, spans)
         if not is_held:
             outcome.left.add(folder)
             outcome.is_locked = True
-            return _Part(ledger, [])
-        return _Part(ledger, [ended for ended in spans if ledger.is_waiting(ended.context.span_id)])
+            return _Part(folder, ledger, [])
+        return _Part(folder, ledger, [ended for ended in spans if ledger.is_waiting(ended.context.span_id)])
 
     def _send_parts(self, parts: Sequence[_Part], outcome: Outcome) -> None:
         spans = [ended for part in parts for ended in part.spans]
         if not spans:
             return
-        folders = {part.ledger.folder for part in parts if part.ledger is not None}
+        folders = {part.folder for part in parts if part.folder is not None}
         if outcome.away is not None:
             outcome.left |= folders
             return
@@ -212,8 +216,8 @@ def _halves(parts: Sequence[_Part]) -> tuple[list[_Part], list[_Part]]:
     for part in parts:
         at = min(left, len(part.spans))
         left -= at
-        first.append(_Part(part.ledger, part.spans[:at]))
-        second.append(_Part(part.ledger, part.spans[at:]))
+        first.append(_Part(part.folder, part.ledger, part.spans[:at]))
+        second.append(_Part(part.folder, part.ledger, part.spans[at:]))
     return [part for part in first if part.spans], [part for part in second if part.spans]
 
 
