@@ -223,8 +223,10 @@ class _Values:
 
 
 def _url(vendor: Vendor, region: str, values: _Values, endpoint: str | None) -> str:
+    if endpoint is not None:
+        return _joined(endpoint, vendor, "the endpoint")
     of_environment = "" if region else values.first(vendor.base_from)
-    return _joined(endpoint or of_environment or _base(vendor, region, values), vendor)
+    return _joined(of_environment or _base(vendor, region, values), vendor, " or ".join(vendor.base_from))
 
 
 def _base(vendor: Vendor, region: str, values: _Values) -> str:
@@ -251,17 +253,21 @@ def _base(vendor: Vendor, region: str, values: _Values) -> str:
     return vendor.base.replace(_REGION, found)
 
 
-def _joined(base: str, vendor: Vendor) -> str:
-    """Return base and path as one URL; what the base has of the path already is not repeated."""
+def _joined(base: str, vendor: Vendor, where: str) -> str:
+    """Return base and path as one URL; what the base has of the path already is not repeated.
+
+    Raises:
+        UsageError: the base, which stands in ``where``, is no URL, or a host that takes no spans.
+    """
     try:
         parts = urlsplit(base.strip())
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         parts, usable = urlsplit(""), False
     if not usable or re.search(r"\s", base.strip()):
-        where = " or ".join(vendor.base_from) or "the endpoint"
-        msg = f"{where} holds no URL such as https://host (--to {vendor.name})"
+        msg = f"{where or vendor.title} is no URL such as https://host (--to {vendor.name})"
         raise UsageError(msg)
+    path_at(parts.hostname or "")
     path = parts.path.rstrip("/")
     if not path.endswith(_TRACES_PATHS):
         overlaps = (at for at in range(len(vendor.path), 0, -1) if vendor.path[at : at + 1] in ("/", ""))

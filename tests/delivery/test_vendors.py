@@ -184,6 +184,13 @@ def test_an_endpoint_of_ones_own_gets_the_vendors_path_and_headers() -> None:
     assert target.url == "http://proxy:1/x/v1/traces"
 
 
+def test_an_endpoint_that_makes_no_sense_is_not_laid_at_a_variables_door() -> None:
+    with pytest.raises(UsageError, match="^the endpoint is no URL such as https://host"):
+        vendors.resolve("honeycomb", {"HONEYCOMB_API_KEY": "k"}, endpoint="nonsense")
+    with pytest.raises(UsageError, match="https://otlp.datadoghq.com/v1/traces"):
+        vendors.resolve("datadog", {"DD_API_KEY": "k"}, endpoint="https://http-intake.logs.datadoghq.com")
+
+
 def test_a_region_that_is_named_counts_more_than_a_url_in_the_environment() -> None:
     environ = {"HONEYCOMB_API_KEY": "k", "HONEYCOMB_API_ENDPOINT": "https://refinery.example"}
     assert vendors.resolve("honeycomb", environ).url == "https://refinery.example/v1/traces"
@@ -261,7 +268,7 @@ def test_an_endpoint_without_a_path_gets_its_vendors(endpoint: str, url: str | N
         ("datadog", {"DD_API_KEY": f"{PLANTED}\x00x"}, "DD_API_KEY holds characters"),
         ("datadog", {"DD_API_KEY": f"{PLANTED}\r\nHost: x"}, "DD_API_KEY holds characters"),
         ("langsmith", {"LANGSMITH_API_KEY": ""}, "LANGSMITH_API_KEY \\(or LANGCHAIN_API_KEY\\) is not set"),
-        ("mlflow", {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, "MLFLOW_TRACKING_URI holds no URL"),
+        ("mlflow", {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, "MLFLOW_TRACKING_URI is no URL such as"),
         ("dynatrace", {"DT_API_TOKEN": "k"}, "DT_ENDPOINT is not set: it holds the URL of your own Dynatrace"),
     ],
 )
