@@ -261,7 +261,7 @@ def test_libraries_are_listed_and_patched_when_that_is_asked_for(home: Home) -> 
 
 def test_other_instrumentations_of_the_same_library_are_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("openinference_instrumentation_mcp", "opentelemetry-instrumentation-genai-mcp", "mcp-instrumentation"):
-        metadata = home.path / "packages" / f"{name}-1.0.dist-info" / "METADATA"
+        metadata = home.path / "packages" / f"{name.replace(chr(45), chr(95))}-1.0.dist-info" / "METADATA"
         metadata.parent.mkdir(parents=True)
         metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(home.path / "packages")
