@@ -83,11 +83,19 @@ def model_call(state: OpenSpan, values: Mapping[str, Any], spoken: tuple[str, ..
         models=frozenset(name for name in names if isinstance(name, str) and name),
         usage=usage if any(usage) else None,
         response_id=identity if isinstance(identity, str) else "",
-        told="" if state.muted else state.span_id,
+        told=_teller(state),
         writer=state.writer,
         values=values,
         exactness=2 if not state.is_foreign else 0 if LEAST_EXACT in spoken else 1,
     )
+
+
+def _teller(state: OpenSpan) -> str:
+    """Return the span that tells a call as far as is known: itself, or the model call around it; empty for none."""
+    teller: OpenSpan | None = state
+    while teller is not None and (teller.muted or teller.kind != "model"):
+        teller = teller.above
+    return "" if teller is None else teller.span_id
 
 
 class Folding:

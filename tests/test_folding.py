@@ -196,6 +196,19 @@ def test_numbers_of_an_instrumentation_that_counts_twice_are_believed_last(
     once(counts)
 
 
+def test_a_call_beside_one_whose_inner_span_knows_the_answer(provider: TracerProvider, counts: Any) -> None:
+    tracer = provider.get_tracer("one")
+    with tracer.start_as_current_span("agent", attributes=AGENT) as agent:
+        outer = tracer.start_span("outer", attributes=CHAT)
+        beside = tracer.start_span("beside", context=trace_api.set_span_in_context(agent), attributes=CHAT)
+        answered = {**CHAT, **USED, "gen_ai.response.id": "r"}
+        tracer.start_span("inner", context=trace_api.set_span_in_context(outer), attributes=answered).end()
+        beside.set_attributes(answered)
+        beside.end()
+        outer.end()
+    once(counts)
+
+
 def test_calls_with_other_answers_are_other_calls(tracer: Tracer, counts: Any) -> None:
     with tracer.start_as_current_span("agent", attributes=AGENT):
         for identity in ("r-1", "r-2"):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -29,6 +30,14 @@ class Program:
     requirements: tuple[str, ...]
     arguments: tuple[str, ...] = ()
 
+
+BESIDE_OURS = (
+    *(*_CLIENTS, "opentelemetry-instrumentation-genai-openai", "opentelemetry-instrumentation-genai-anthropic"),
+    *("openinference-instrumentation-openai", "openinference-instrumentation-anthropic"),
+    *("opentelemetry-instrumentation-openai", "opentelemetry-instrumentation-anthropic"),
+    *("-e", str(REPOSITORY)),
+)
+"""What `beside_ours.py` needs."""
 
 PROGRAMS = {
     "genai": Program(
@@ -73,30 +82,31 @@ def record(name: str, into: Path) -> None:
         AssertionError: it failed.
     """
     program = PROGRAMS[name]
-    environment = plain_environment() | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "tests"), str(HERE)])}
     if program.file.endswith(".mjs"):
         with model() as server:
-            _run(
-                ["node", str(_node_folder(program) / program.file), str(into), server.url, *program.arguments],
-                environment,
-            )
+            run(["node", str(_node_folder(program) / program.file), str(into), server.url, *program.arguments])
     else:
-        _run([str(_python(program)), str(HERE / program.file), str(into), *program.arguments], environment)
+        run([str(python_with(*program.requirements)), str(HERE / program.file), str(into), *program.arguments])
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
+def run(command: list[str]) -> None:
+    """Run a program of this folder.
+
+    Raises:
+        AssertionError: it failed.
+    """
+    environment = plain_environment(PYTHONPATH=os.pathsep.join([str(REPOSITORY / "tests"), str(HERE)]))
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-4000:]
 
 
-def _python(program: Program) -> Path:
-    """Return the interpreter of the environment that all programs with these requirements use."""
-    folder = cache_dir() / f"dialects-{'-'.join(program.requirements)[:80].replace('[', '-').replace(']', '')}".replace(
-        ">=", "-"
-    )
+def python_with(*requirements: str) -> Path:
+    """Return the interpreter of the environment that all programs with these requirements use, made on first use."""
+    key = hashlib.sha256(" ".join([*requirements, sys.prefix]).encode()).hexdigest()[:12]
+    folder = cache_dir() / f"dialects-{key}"
     ready = folder / "installed"  # written last: an interrupted installation starts anew
     if not ready.exists():
-        install(folder, *program.requirements)
+        install(folder, *requirements)
         ready.touch()
     return folder / "bin" / "python"
 
