@@ -191,6 +191,11 @@ def tracer(*, service_name: str | None = None, needed: bool = False) -> Tracer |
         return _choose_tracer(service_name, needed=needed)
 
 
+def private_provider() -> TracerProvider | None:
+    """Return the provider of our own that serves sessions here; None where there is another, or nothing to trace."""
+    return _state.private if tracer() is not None and _state.is_private else None
+
+
 def serves_only_sessions() -> bool:
     """Tell whether the tracer is a private provider's: then a call outside any session passes through."""
     return _state.is_private

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 _WATCH = "AGENT_TRACE_RUN_WATCH"  # as `plan` spells it
+_API = "opentelemetry.trace"
 
 
 def begin() -> None:
@@ -33,7 +35,7 @@ def begin() -> None:
             at_once.append(name)
         for module in filter(None, modules.split(",")):
             watched.setdefault(module, []).append(name)
-    if watched and not any(isinstance(finder, Watcher) for finder in sys.meta_path):
+    if _WATCH in os.environ and not any(isinstance(finder, Watcher) for finder in sys.meta_path):
         sys.meta_path.insert(0, Watcher(watched))
     _switch_on(at_once)
 
@@ -52,6 +54,8 @@ class Watcher:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Switch instrumentors on if the module is one of theirs and there; the spec is then found by the others."""
+        if name == _API:
+            return self._with_stand_in(self._found_by_others(name, path, target))
         if name not in self._watched or self._found_by_others(name, path, target) is None:
             return None
         names = self._watched.pop(name, None)
@@ -61,6 +65,20 @@ class Watcher:
         # instrumentors watch for modules as well, by an entry that now stands before this one
         return self._found_by_others(name, path, target)
 
+    @staticmethod
+    def _with_stand_in(spec: ModuleSpec | None) -> ModuleSpec | None:
+        """Have tracers without a provider followed from the moment that there can be any."""
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_install(module: ModuleType) -> None:
+                execute(module)
+                _install(module)
+
+            with_attributes: Any = spec.loader
+            with_attributes.exec_module = execute_and_install
+        return spec
+
     def _found_by_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in tuple(sys.meta_path):
             find = None if finder is self else getattr(finder, "find_spec", None)
@@ -68,6 +86,16 @@ class Watcher:
             if spec is not None:
                 return spec
         return None
+
+
+def _install(module: ModuleType) -> None:
+    try:
+        _prepare()
+        from agent_trace_otel.capture.run import stand_in
+
+        stand_in.install(module)
+    except Exception as error:  # noqa: BLE001 - another version of the API
+        _keep("record libraries' own spans", error)
 
 
 def _switch_on(names: Sequence[str]) -> None:

@@ -107,6 +107,46 @@ def test_every_instrumentor_can_be_chosen(name: str) -> None:
     assert name not in instrumentation.watched(skip=[name], also=[name])
 
 
+# -- spans that libraries make by themselves ------------------------------------------------------------------------
+
+NATIVE = """
+from opentelemetry import trace
+tracer = trace.get_tracer("library", "1.0")
+def chat():
+    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt"}
+    with tracer.start_as_current_span("chat gpt", attributes=told):
+        tracer.start_span("http").end()
+"""
+
+
+def test_a_librarys_own_spans_are_recorded_without_a_provider(place: Place) -> None:
+    place.write("x.py", NATIVE + "print(type(trace.get_tracer_provider()).__name__)\nchat()\n")
+    ran = place.run(PYTHON, "x.py")
+    assert ran == Ended(0, "ProxyTracerProvider\n", "")
+    assert place.types() == ["session_start", "llm_request", "llm_response", "session_end"]
+    http, call, root = place.recorded.spans()
+    assert http.parent is not None
+    assert call.parent is not None
+    assert (http.parent.span_id, call.parent.span_id) == (call.context.span_id, root.context.span_id)
+    assert call.instrumentation_scope is not None
+    assert (call.instrumentation_scope.name, call.instrumentation_scope.version) == ("library", "1.0")
+
+
+def test_a_provider_that_the_program_sets_up_later_is_the_one_and_is_joined(place: Place) -> None:
+    place.write(
+        "x.py",
+        NATIVE + "from opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.sdk.trace.export import SimpleSpanProcessor\n"
+        "from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter\n"
+        "chat()\nmine, provider = InMemorySpanExporter(), TracerProvider()\n"
+        "provider.add_span_processor(SimpleSpanProcessor(mine))\ntrace.set_tracer_provider(provider)\n"
+        "print(trace.get_tracer_provider() is provider)\nchat()\n"
+        "print([span.name for span in mine.get_finished_spans()])\n",
+    )
+    assert place.run(PYTHON, "x.py") == Ended(0, "True\n['http', 'chat gpt']\n", "")
+    assert place.types() == ["session_start", *["llm_request", "llm_response"] * 2, "session_end"]
+
+
 # -- what is kept ----------------------------------------------------------------------------------------------------
 
 
