@@ -28,12 +28,12 @@ def folded(rows: list[Row]) -> list[Row]:
             outer = next((above for above in _above(row, by_key) if above.kind == "model"), None)
             if outer is None:
                 outer = next((by_key[key] for key in row.same if _is_beside(row, by_key.get(key), by_key)), None)
-            if outer is not None:
-                teller[row.key] = outer
         elif row.over_mcp:
             outer = next((above for above in _above(row, by_key) if above.kind == "tool"), None)
-            if outer is not None:
-                teller[row.key] = outer
+        else:
+            continue
+        if outer is not None and _shown(outer, teller) is not row:
+            teller[row.key] = outer
     teller |= _told_by_agents([row for row in rows if row.kind == "tool" and row.key not in teller])
     for row in rows:
         shown = _shown(row, teller)
