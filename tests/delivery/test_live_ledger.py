@@ -12,7 +12,7 @@ from programs import wait_for
 from scripted_backend import Reply, make_span, partial_success
 
 from agent_trace_otel import guard
-from agent_trace_otel.delivery import live_sender
+from agent_trace_otel.delivery import live_posting, live_sender
 from agent_trace_otel.delivery.ledger import Ledger
 from agent_trace_otel.delivery.live import live_processor
 from agent_trace_otel.delivery.otlp import target_name
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 def start(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Start live export to the back end, with short pauses."""
     monkeypatch.setattr(live_sender, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(live_sender, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(live_posting, "_LOCK_SECONDS", 0.1)
     guard.failures.clear()
     running: list[LiveProcessor] = []
 
@@ -153,7 +155,7 @@ def test_while_another_process_sends_the_session_its_spans_wait(backend: Backend
     processor = start()
     with ledger.held():
         end(processor, folder, 1)
-        assert not processor.force_flush(1_500)
+        assert not processor.force_flush(300)
         assert backend.received == []
     wait_for(lambda: standing(folder, backend) == Standing(delivered=1), "the span")
 
