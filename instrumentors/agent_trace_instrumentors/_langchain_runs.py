@@ -182,7 +182,9 @@ class Runs:
         if run is not None:
             run.given, run.metadata = inputs, metadata
             run.is_piece = kwargs.get("run_type") in _PIECES
-            run.is_node = is_step and metadata.get("langgraph_node") == name and not _EVERY_AGENTS.match(name)
+            # a task has no step of its own; a graph that is a node has a run in the node's
+            is_own = is_step or parent is None or parent.name != name
+            run.is_node = is_own and metadata.get("langgraph_node") == name and not _EVERY_AGENTS.match(name)
 
     def begin_tool(self, run_id: UUID, name: str, arguments: object, kwargs: Mapping[str, Any]) -> None:
         """Begin the span of a tool call."""

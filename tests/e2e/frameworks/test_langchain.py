@@ -213,6 +213,30 @@ def test_nodes_and_graphs_in_graphs_are_named(traced: Recorded) -> None:
     assert agents == ["plan", "adder", "adder"] * 2
 
 
+def test_tasks_of_a_function_are_named(traced: Recorded) -> None:
+    from langgraph.func import entrypoint, task
+
+    with model(says("all right")) as server, at.session("test"):
+        chat = client(server.url)
+
+        @task
+        def greet(word: str) -> str:
+            return str(chat.invoke(word).content)
+
+        @entrypoint()
+        def flow(word: str) -> str:
+            look_up(word)
+            return greet(word).result()
+
+        assert flow.invoke("hello") == "all right"
+    assert tree(traced)[2:] == [
+        "    invoke_agent flow",
+        "      execute_tool look_up",
+        "      invoke_agent greet",
+        "        chat gpt-4o",
+    ]
+
+
 def test_a_tool_that_fails_is_an_error_and_the_agent_goes_on(traced: Recorded) -> None:
     with model(calls_then(("fail", {"why": "no luck"}))) as server, at.session("test"):
         agent = create_react_agent(client(server.url), [fail], name="unlucky")
