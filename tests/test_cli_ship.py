@@ -112,7 +112,6 @@ def test_what_was_set_aside_is_listed_with_its_reason(tmp_path: Path, to: Receiv
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_following_sends_what_comes_until_a_signal(tmp_path: Path, to: Receiver, number: signal.Signals) -> None:
-    (tmp_path / "traces").mkdir(mode=0o700)
     process = subprocess.Popen(
         [sys.executable, "-m", "agent_trace_otel", "ship", "--follow", "--endpoint", to.base],
         env=environment(tmp_path),

@@ -55,11 +55,20 @@ def _folders(arguments: argparse.Namespace) -> Callable[[], list[Path]]:
     """Return what names the sessions that are meant, anew each time it is asked."""
     from pathlib import Path
 
+    from agent_trace_otel.errors import SessionNotFoundError
     from agent_trace_otel.store.reader import find_trace_dir, session_folders
 
+    def every() -> list[Path]:
+        try:
+            trace_dir = find_trace_dir(arguments.trace_dir)
+        except SessionNotFoundError:
+            if arguments.follow:
+                return []  # it is made with the first session
+            raise
+        return [Path(folder) for folder in sorted(session_folders(trace_dir)[0])]
+
     if arguments.all or (arguments.follow and arguments.session is None):
-        trace_dir = find_trace_dir(arguments.trace_dir)
-        return lambda: [Path(folder) for folder in sorted(session_folders(trace_dir)[0])]
+        return every
     only = [Path(session_of(arguments).folder)]
     return lambda: only
 
