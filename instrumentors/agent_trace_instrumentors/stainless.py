@@ -38,7 +38,7 @@ class GroqInstrumentor(Instrumentor):
     """One span a model call of the groq package."""
 
     name = "groq"
-    library = Library("groq", oldest=(0, 4))
+    library = Library("groq", oldest=(0, 9))
     targets = _client("groq", "groq").targets()
 
 
@@ -46,7 +46,7 @@ class TogetherInstrumentor(Instrumentor):
     """One span a model call of the together package; 1.x is of another shape."""
 
     name = "together"
-    library = Library("together", oldest=(2, 0))
+    library = Library("together", oldest=(2, 10))
     targets = _client("together", "together").targets()
 
 
@@ -70,7 +70,7 @@ class PerplexityInstrumentor(Instrumentor):
     """One span a model call of the perplexityai package."""
 
     name = "perplexity"
-    library = Library("perplexityai", oldest=(0, 3))
+    library = Library("perplexityai", oldest=(0, 16))
     targets = _client("perplexity", "perplexity").targets()
 
 
@@ -78,7 +78,7 @@ class FireworksInstrumentor(Instrumentor):
     """One span a model call of the fireworks-ai package; 0.x is of another shape."""
 
     name = "fireworks"
-    library = Library("fireworks-ai", oldest=(1, 0))
+    library = Library("fireworks-ai", oldest=(1, 2))
     targets = _client("fireworks", "fireworks").targets()
 
 
@@ -86,5 +86,5 @@ class WriterInstrumentor(Instrumentor):
     """One span a model call of the writer-sdk package."""
 
     name = "writer"
-    library = Library("writer-sdk", oldest=(1, 0))
+    library = Library("writer-sdk", oldest=(2, 0))
     targets = Client("writerai", "writer", {"/chat": semconv.CHAT, "/completions": semconv.TEXT_COMPLETION}).targets()

@@ -1,6 +1,6 @@
 """Model calls of openai and anthropic, sync and async: one span each, whatever becomes of the call or its stream.
 
-`tests/e2e/test_model_clients.py` runs this file with other versions of the clients.
+`tests/e2e/test_stainless_clients.py` runs this file with other versions of the clients.
 """
 
 from __future__ import annotations

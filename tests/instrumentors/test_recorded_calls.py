@@ -1,6 +1,6 @@
 """Real recorded calls, replayed through the real clients: each is one span that says what was recorded.
 
-Half of the recordings sync, half async; ``python tests/corpus_run.py`` and `tests/e2e/test_corpus_run.py` replay all of
+Half of the recordings sync, half async; ``python tests/corpus_run.py`` and `tests/e2e/test_stainless_clients.py` replay all of
 them in every way. The recordings are not part of the repository (`recorded_calls`).
 """
 
