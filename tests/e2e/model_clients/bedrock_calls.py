@@ -231,6 +231,8 @@ def test_an_invoked_stream_is_one_span(client: Any, recorded: Recorded) -> None:
 
 
 def test_what_asks_no_model_is_not_traced(client: Any, recorded: Recorded) -> None:
+    if not hasattr(client, "apply_guardrail"):
+        pytest.skip("this botocore does not know it")
     asked = {"guardrailIdentifier": "g", "guardrailVersion": "1", "source": "INPUT", "content": []}
     client.apply_guardrail(**asked)
     assert calls(recorded) == []
