@@ -115,6 +115,7 @@ def _asked(transport: object, data: str, *_: object, **__: object) -> None:
     conversation.prompt(json.loads(data))
 
 
+@guard.guarded("note what went wrong with a client of the Agent SDK")
 def _failed(transport: object, error: BaseException) -> None:
     conversation = _conversations.get(transport)
     if conversation is not None:

@@ -11,14 +11,10 @@ told twice, it is the same span.
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
-import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -26,15 +22,15 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
 from agent_trace_otel import guard, identity, pipeline, process, semconv, spans
+from agent_trace_otel.capture.agent_sdk.guests import AGENT, GuestRun, GuestSession
 from agent_trace_otel.capture.agent_sdk.payloads import Messages, text_of
+from agent_trace_otel.capture.agent_sdk.prompts import Asked, told_prompts
 from agent_trace_otel.capture.agent_sdk.streamed_calls import StreamedCalls
 from agent_trace_otel.capture.hooks.sessions.reported import ReportedRun
 from agent_trace_otel.capture.hooks.sessions.transcripts import Transcripts
 from agent_trace_otel.capture.hooks.story.claude_code import ClaudeCode
-from agent_trace_otel.capture.hooks.story.steps import RUN, Ref
-from agent_trace_otel.capture.hooks.transcript.facts import time_ns
+from agent_trace_otel.capture.hooks.story.steps import Ref
 from agent_trace_otel.store.writer import Runs, runs_of
-from agent_trace_otel.told import Told
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -43,49 +39,9 @@ if TYPE_CHECKING:
     from agent_trace_otel.identity import Session
     from agent_trace_otel.pipeline import SeparatePipeline
 
-AGENT: Final = "claude-code"
-_TAIL: Final = 1 << 18
-"""Bytes of a transcript's end in which a prompt is looked for."""
+_LOOK_SECONDS: Final = 0.05
 _LATE_NS: Final = 1_000_000_000
 """How long the transcript may lag behind a turn's end."""
-
-
-@dataclass(slots=True, eq=False)
-class GuestSession(identity.Session):
-    """The client's session as a part of another one: its ids are its own, its folder is the other's."""
-
-    host: Session | None = None
-    around: Context | None = None
-    """The context that the program started the client in."""
-
-    @property
-    def session_id(self) -> str:
-        """The session that its spans are of."""
-        return self.host.id if self.host is not None else self.id
-
-    def context(self, base: Context | None = None) -> Context:
-        """Return a context of the host session in which the client's own span is current."""
-        ctx = context_api.set_value(identity.SESSION_KEY, self.host, base)
-        span = self.root or trace_api.get_current_span(self.around)
-        return trace_api.set_span_in_context(span, ctx)
-
-
-class _GuestRun(ReportedRun):
-    """A run that is an agent of the host session."""
-
-    def begin(
-        self, run: int, previous: tuple[str, str] | None, of: process.ProcessIdentity, attributes: Mapping[str, Any]
-    ) -> None:
-        """Begin the client's span: an agent's."""
-        del previous
-        session = cast("GuestSession", self.session)
-        parent = trace_api.get_current_span(session.around).get_span_context()
-        if not parent.is_valid and session.host is not None:
-            parent = trace_api.get_current_span(session.host.context()).get_span_context()
-        told = Told(session, session.started_ns, ("run", str(run)), parent=parent, attributes=attributes)
-        session.root = span = spans.start_agent(AGENT, attributes={semconv.PROCESS_PID: of.pid}, told=told)
-        if span is not None:
-            self._open[RUN] = span
 
 
 class Conversation:
@@ -111,11 +67,12 @@ class Conversation:
         self._machine: ClaudeCode | None = None
         self._run: ReportedRun | None = None
         self._session_id = self._cwd = self._path = ""
+        self._look_at = 0.0
+        """When the transcript is looked for again (monotonic seconds)."""
         self._prompts: list[tuple[str, int]] = []
         """What was sent and has not been answered, with its time."""
         self._prompt_id: str = ""
-        self._aliases: dict[str, str] = {}
-        """Ids that prompts were given here, by their own, where the transcript told those too late."""
+        self._asked = Asked()
         self._is_asked = False
         """Whether it works on what it was asked."""
         self._stopped_at = 0
@@ -199,7 +156,7 @@ class Conversation:
                 folder, AGENT, self._host.trace_dir, redact=self._host.redact, started_ns=self._began,
                 is_reported=True, host=self._host, around=self._around,
             )  # fmt: skip
-            run: ReportedRun = _GuestRun(where, _HERE, _find_none)
+            run: ReportedRun = GuestRun(where, _HERE, _find_none)
         else:
             is_inside = trace_api.get_current_span(self._around).get_span_context().is_valid
             where = identity.Session(
@@ -251,14 +208,14 @@ class Conversation:
         """
         waiting, self._prompts = self._prompts, []
         for text, at in waiting:
-            self._prompt_id = self._last_prompt(text)[0] or str(uuid.uuid4())
+            self._prompt_id = self._asked.id_of(text, self._transcript())
             self._hook({"hook_event_name": "UserPromptSubmit", "prompt": text}, at)
             self._is_asked = True
         if not self._is_asked and message.get("type") == "assistant" and not message.get("parent_tool_use_id"):
-            prompt_id, text, at = self._last_prompt()
-            if prompt_id and prompt_id != self._prompt_id:
-                self._prompt_id, self._is_asked = prompt_id, True
-                self._hook({"hook_event_name": "UserPromptSubmit", "prompt": text}, max(at, self._began))
+            last = next(told_prompts(self._transcript()), None)
+            if last is not None and last.id != self._prompt_id:
+                self._prompt_id, self._is_asked = last.id, True
+                self._hook({"hook_event_name": "UserPromptSubmit", "prompt": last.text}, max(last.at, self._began))
 
     def _settle(self, *, is_last: bool) -> None:
         """End the turn that has stopped, once the transcript has told of it or is too late."""
@@ -279,7 +236,8 @@ class Conversation:
 
     def _transcript(self) -> str:
         """Return the path of the transcript, empty while there is none."""
-        if not self._path and self._writes_transcript:
+        if not self._path and self._writes_transcript and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
             found = next(self._config_dir.glob(f"projects/*/{_plain(self._session_id)}.jsonl"), None)
             self._path = str(found) if found is not None else ""
         return self._path
@@ -303,33 +261,10 @@ class Conversation:
                 self._streamed.told(fact.get("key"))
                 named = str(fact.get("prompt_id"))
                 if not fact.get("agent_id") and named not in self._machine.carried.places:
-                    fact["prompt_id"] = self._aliases.setdefault(named, self._prompt_id)
+                    fact["prompt_id"] = self._asked.given_for(named, self._transcript()) or self._prompt_id
         if not pipeline.settings().capture_content:
             facts = [{**fact, **{name: none for name, none in _NO_CONTENT.items() if name in fact}} for fact in facts]
         self._run.take(self._machine.learn(facts))
-
-    def _last_prompt(self, text: str | None = None) -> tuple[str, str, int]:
-        """Return id, text and time of the transcript's last prompt, of the last with some text if one is given."""
-        path = self._transcript()
-        if not path:
-            return "", "", 0
-        try:
-            with Path(path).open("rb") as file:
-                file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
-                lines = file.read().splitlines()
-        except OSError:
-            return "", "", 0
-        for line in reversed(lines):
-            if b'"promptId"' in line:
-                try:
-                    told: Any = json.loads(line)
-                    said: Any = told["message"]["content"]
-                except (ValueError, KeyError, TypeError):
-                    continue
-                words = text_of(said)
-                if told.get("type") == "user" and words and text in (None, words):
-                    return str(told.get("promptId") or ""), words, time_ns(told.get("timestamp"))
-        return "", "", 0
 
     # -- what the program does for the client --------------------------------------------------------------------
 

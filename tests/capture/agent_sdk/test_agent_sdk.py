@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +195,74 @@ def test_the_programs_own_work_hangs_under_the_call(recorded: Recorded, tmp_path
     spans = named(recorded)
     inner, outer = spans["execute_tool <lambda>"], spans["execute_tool mcp__demo__add"]
     assert inner.parent.span_id == outer.context.span_id
+
+
+def transcript(tmp_path: Path, *lines: dict[str, Any]) -> None:
+    path = tmp_path / "projects" / "-project" / f"{SESSION}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(line)}\n" for line in lines)
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat()
+
+
+def prompt_line(words: str, prompt_id: str) -> dict[str, Any]:
+    return {"type": "user", "timestamp": now(), "promptId": prompt_id, "message": {"role": "user", "content": words}}
+
+
+def answer_line(message_id: str, words: str, output: int) -> dict[str, Any]:
+    usage = {**USAGE, "output_tokens": output}
+    message = {"id": message_id, "role": "assistant", "model": "claude-x", "content": [text(words)], "usage": usage}
+    return {"type": "assistant", "timestamp": now(), "message": {**message, "stop_reason": "end_turn"}}
+
+
+def test_the_transcript_tells_what_messages_do_not(recorded: Recorded, tmp_path: Path) -> None:
+    with at.session("host"):
+        told = Conversation(tmp_path)
+        told.prompt({"type": "user", "message": {"content": "please"}})
+        told.message(INIT)
+        transcript(tmp_path, prompt_line("please", "prompt-1"), answer_line("m1", "so", 44))
+        time.sleep(0.06)  # it is not looked for at each message
+        told.message(says("m1", text("so")))
+        told.message(over())
+        told.close()
+    (chat,) = [span for span in recorded.spans() if span.name.startswith("chat")]
+    assert dict(chat.attributes or {})["gen_ai.usage.output_tokens"] == 44
+    (turn,) = [span for span in recorded.spans() if (span.attributes or {}).get("prompt.id") == "prompt-1"]
+    assert turn.context is not None
+    assert turn.context.span_id == derived_span_id(SESSION, "turn", "prompt-1")
+    (response,) = [event for event in recorded.events() if event.event_type == "llm_response"]
+    assert response.data["agent"] == "claude-code"
+
+
+def test_a_prompt_whose_id_comes_late_keeps_its_calls(recorded: Recorded, tmp_path: Path) -> None:
+    with at.session("host"):
+        told = Conversation(tmp_path)
+        for number in (1, 2):
+            told.prompt({"type": "user", "message": {"content": f"question {number}"}})
+            told.message(INIT)
+            told.message(says(f"m{number}", text("so")))
+            transcript(tmp_path, prompt_line(f"question {number}", f"p{number}"), answer_line(f"m{number}", "so", 4))
+            time.sleep(0.06)
+            told.message(over())
+        told.close()
+    by_id = {span.context.span_id: span for span in recorded.spans() if span.context}
+    chats = [span for span in recorded.spans() if span.name.startswith("chat")]
+    above = [by_id[span.parent.span_id] for span in chats if span.parent]
+    assert [(span.attributes or {})["agent_trace.scope"] for span in above] == ["turn", "turn"]
+    assert above[0] is not above[1]
+
+
+def test_what_the_client_asks_itself_stands_in_the_transcript_alone(recorded: Recorded, tmp_path: Path) -> None:
+    with at.session("host"):
+        told = Conversation(tmp_path)
+        transcript(tmp_path, prompt_line("by another way", "prompt-9"))
+        told.message(INIT)
+        told.message(says("m1", text("so")))
+        told.message(over())
+        told.close()
+    assert [event.data["prompt"] for event in recorded.events() if event.event_type == "user_prompt"] == [
+        "by another way"
+    ]
