@@ -56,6 +56,8 @@ class CollectedSessions(SpanSessions):
         self._hooked = Hooked()
         self._waiting = Waiting()
         self._bound: OrderedDict[int, Bound] = OrderedDict()
+        self._founded: OrderedDict[int, Bound] = OrderedDict()
+        """Traces that are sessions by themselves for lack of a name; nobody but a collector writes their folders."""
         self._writers: OrderedDict[str, SessionWriter] = OrderedDict()
         self._joined: deque[tuple[float, Path, Path]] = deque()
         """When a folder was emptied, which one, and whose it is now."""
@@ -71,8 +73,12 @@ class CollectedSessions(SpanSessions):
         ready: list[ReadableSpan] = []
         for entry in self._notebook.read():
             if isinstance(entry, Bound):
-                self._bind(int(entry.trace_id, 16), entry)
-                self._join_folder(entry)
+                trace_id = int(entry.trace_id, 16)
+                if entry.session == entry.trace_id:
+                    _remember(self._founded, trace_id, entry)
+                else:
+                    _remember(self._bound, trace_id, entry)
+                    self._join_folder(trace_id, entry)
                 continue
             with contextlib.suppress(ValueError):  # a torn line
                 for span in spans_of_line(entry):
@@ -109,7 +115,8 @@ class CollectedSessions(SpanSessions):
     @guard.guarded("write the collector's notebook anew")
     def rewrite_notebook(self) -> None:
         """Keep in the notebook only what still matters."""
-        self._notebook.rewrite([*(bound.line() for bound in self._bound.values()), *self._waiting.lines()])
+        known = [*self._founded.values(), *self._bound.values()]
+        self._notebook.rewrite([*(bound.line() for bound in known), *self._waiting.lines()])
 
     def lost_lines(self) -> int:
         """Return how many lines could not be written so far."""
@@ -153,7 +160,10 @@ class CollectedSessions(SpanSessions):
             return parent
         of_trace = self._of_trace(trace_id)
         if of_trace is None and is_agents:
-            of_trace = self._writer(self._by_trace(trace_id))
+            founded = _by_trace(trace_id)
+            self._write(founded.line())
+            _remember(self._founded, trace_id, founded)
+            of_trace = self._writer(founded)
         return of_trace
 
     def remember(self, trace_id: int, writer: SessionWriter) -> None:
@@ -182,18 +192,13 @@ class CollectedSessions(SpanSessions):
         bound = Bound(f"{trace_id:032x}", identity.folder_name(named), self._store_of(named))
         if bound.session != bound.trace_id:
             self._write(bound.line())
-        self._bind(trace_id, bound)
-        self._join_folder(bound)
+            self._join_folder(trace_id, bound)
+        _remember(self._bound, trace_id, bound)
 
-    def _bind(self, trace_id: int, bound: Bound) -> None:
-        self._bound[trace_id] = bound
-        if len(self._bound) > MAX_TRACES:
-            self._bound.popitem(last=False)
-
-    def _join_folder(self, bound: Bound) -> None:
+    def _join_folder(self, trace_id: int, bound: Bound) -> None:
         """Let a session that had only its trace's name become part of the one that it belongs to."""
         source = self.trace_dir / bound.trace_id
-        if bound.session == bound.trace_id or not source.is_dir():
+        if trace_id not in self._founded or not source.is_dir():
             return
         try:
             known = self._writers.pop(bound.trace_id, None)
@@ -202,6 +207,7 @@ class CollectedSessions(SpanSessions):
             folder = SessionFolder(self._directory(bound), bound.session)
             join(source, folder)
             self._joined.append((time.monotonic(), source, folder.path))
+            del self._founded[trace_id]
             self._writers.pop(bound.session, None)
         except (OSError, StoreError) as error:
             self.lost += 1
@@ -211,13 +217,9 @@ class CollectedSessions(SpanSessions):
         bound = self._bound.get(trace_id)
         if bound is not None:
             return self._writer(bound)
-        by_trace = self._by_trace(trace_id)
+        by_trace = _by_trace(trace_id)
         is_there = by_trace.session in self._writers or (self.trace_dir / by_trace.session / EVENTS).exists()
         return self._writer(by_trace) if is_there else None
-
-    def _by_trace(self, trace_id: int) -> Bound:
-        named = f"{trace_id:032x}"
-        return Bound(named, named, "")
 
     def _directory(self, bound: Bound) -> Path:
         return Path(bound.store) if bound.store else self.trace_dir
@@ -260,6 +262,17 @@ class CollectedSessions(SpanSessions):
         except OSError as error:
             self.lost += 1
             guard.report("write the collector's notebook", error)
+
+
+def _by_trace(trace_id: int) -> Bound:
+    named = f"{trace_id:032x}"
+    return Bound(named, named, "")
+
+
+def _remember(known: OrderedDict[int, Bound], trace_id: int, bound: Bound) -> None:
+    known[trace_id] = bound
+    if len(known) > MAX_TRACES:
+        known.popitem(last=False)
 
 
 def _trace_id(span: ReadableSpan) -> int:

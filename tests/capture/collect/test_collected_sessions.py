@@ -11,7 +11,9 @@ from receiving import TRACE, Collector, agent, collecting, http_call, kinds, nam
 
 from agent_trace_otel import guard
 from agent_trace_otel.capture.collect import intake, waiting
+from agent_trace_otel.capture.hooks import state
 from agent_trace_otel.store.folder import SessionFolder
+from agent_trace_otel.testing import Recorded
 
 if TYPE_CHECKING:
     import pytest
@@ -45,6 +47,16 @@ def test_children_that_come_first_belong_to_the_conversation_that_their_parent_n
     assert {event.session_id for event in events} == {"talk"}
     told = [(span.attributes or {}).get("session.id") for span in collector.recorded.spans()]
     assert told == [None, None, "talk", "talk", "talk"]  # what was sent before is what the back end has
+
+
+def test_a_folder_that_somebody_else_writes_is_left_to_them(collector: Collector) -> None:
+    theirs = SessionFolder(collector.recorded.trace_dir, TRACE)
+    start = {"event_type": "session_start", "timestamp": 1.0, "event_id": "a", "session_id": TRACE, "data": {}}
+    theirs.append_event(json.dumps(start, separators=(",", ":")).encode() + b"\n")
+    collector.send(tool(3, parent=1))
+    collector.send(agent(1, gen_ai__conversation__id="talk"))
+    assert collector.recorded.sessions() == [TRACE, "talk"]
+    assert (names(collector.recorded, TRACE), names(collector.recorded, "talk")) == (["3"], ["1"])
 
 
 def test_what_the_back_end_has_taken_is_remembered_over_the_join(collector: Collector) -> None:
@@ -93,9 +105,8 @@ def test_a_resend_to_the_next_collector_is_told_once(tmp_path: Path, collector: 
 def test_a_join_that_a_kill_interrupted_is_finished(tmp_path: Path) -> None:
     with collecting(tmp_path) as first:
         first.send(tool(3, parent=1))
-    (tmp_path / ".collect.ndjson").write_text(
-        json.dumps({"trace": TRACE, "session": "talk", "store": str(tmp_path)}) + '\n{"trace":'
-    )
+    with (tmp_path / ".collect.ndjson").open("a") as notebook:
+        notebook.write(json.dumps({"trace": TRACE, "session": "talk", "store": ""}) + '\n{"trace":')
     SessionFolder(tmp_path, "talk").append_event(
         (tmp_path / TRACE / "events.ndjson").read_bytes().splitlines()[0] + b"\n"
     )
@@ -172,3 +183,18 @@ def test_two_collectors_of_one_directory_keep_their_own_notes(tmp_path: Path) ->
         assert sorted(names(one.recorded, TRACE)) == ["1", "4"]
         assert sorted(names(one.recorded, OTHER)) == ["2", "5"]
     assert sorted(path.name for path in tmp_path.glob(".collect*")) == [".collect-2.ndjson", ".collect.ndjson"]
+
+
+def test_a_session_of_hooks_is_written_where_they_write_it(
+    tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    store = tmp_path / "project" / ".agent-traces"
+    journals = Path(state.directory()) / state.JOURNALS
+    journals.mkdir(parents=True)
+    lines = ['{"kind":"journal"}', "torn", json.dumps({"kind": "run", "at": 1, "store": str(store)})]
+    (journals / "claude-code-talk.ndjson").write_text("\n".join(lines) + "\n")
+    collector.send(agent(1, session__id="talk"), tool(2, parent=1), tool(3, trace=OTHER, session__id="another"))
+    assert collector.recorded.sessions() == ["another"]
+    assert names(Recorded(store)) == ["1", "2"]
