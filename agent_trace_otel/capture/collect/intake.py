@@ -76,20 +76,27 @@ class Intake:
             self.counts.repeated += len(spans) - len(fresh)
             if not fresh:
                 return 0, ""
-            lost, untold = self._sessions.lost_lines(), guard.failures[_PLACE]
-            self._sessions.learn(fresh)
-            if self._processor.delivery is None:
-                self._sessions.finish_joins(older_than=0.0)
-            self._processor.record(fresh)
-            if self._sessions.lost_lines() != lost:
+            try:
+                return self._write(fresh)
+            except BaseException:
                 self._recent.forget(fresh)
-                self._sessions.catch_up()
-                msg = "the spans could not be written to disk; send them again later"
-                raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, msg, retry_after=_RETRY_SECONDS)
-            rejected = guard.failures[_PLACE] - untold
-            self.counts.spans += len(fresh) - rejected
-            self.counts.rejected += rejected
-            return rejected, "the span could not be read" if rejected else ""
+                raise
+
+    def _write(self, fresh: Sequence[ReadableSpan]) -> tuple[int, str]:
+        """Write spans that have not come before; see `take`."""
+        lost, untold = self._sessions.lost_lines(), guard.failures[_PLACE]
+        self._sessions.learn(fresh)
+        if self._processor.delivery is None:
+            self._sessions.finish_joins(older_than=0.0)
+        self._processor.record(fresh)
+        if self._sessions.lost_lines() != lost:
+            self._sessions.catch_up()
+            msg = "the spans could not be written to disk; send them again later"
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, msg, retry_after=_RETRY_SECONDS)
+        rejected = guard.failures[_PLACE] - untold
+        self.counts.spans += len(fresh) - rejected
+        self.counts.rejected += rejected
+        return rejected, "the span could not be read" if rejected else ""
 
     def take_log(self, records: Sequence[LogRecord]) -> None:
         """Write what log events tell of a coding agent's session, unless its hooks tell it.
