@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from capture.run.runs import Place
 from packages import REPOSITORY, UnavailableError, programs_of
-from run_examples import check
+from run_examples import FOLDER, check
 
 pytestmark = pytest.mark.e2e
 
@@ -114,3 +114,26 @@ def test_opentelemetry_instrument(place: Place, first: str) -> None:
 def test_the_langgraph_example(place: Place) -> None:
     python = programs("langchain", "langchain-openai", "langgraph", *OURS) / "python"
     check(place, "langgraph_agent.py", str(python))
+
+
+def test_tracing_imports_no_library_that_the_program_does_not(place: Place) -> None:
+    pytest.importorskip("openai")
+    program = place.write("x.py", "import runpy, sys\nrunpy.run_path(sys.argv[1])\nprint(*sorted(sys.modules))\n")
+    example = str(FOLDER / "openai_agent.py")
+    environ = {"PYTHONPATH": str(FOLDER)}
+    direct, ran = (
+        place.direct(sys.executable, str(program), example, **environ),
+        place.run(sys.executable, str(program), example, **environ),
+    )
+    # what we need ourselves
+    ours = {
+        "agent_trace_otel",
+        "agent_trace_instrumentors",
+        "opentelemetry",
+        "wrapt",
+        "google",
+        "requests",
+        "typing_extensions",
+    }
+    more = {name.split(".")[0] for name in {*ran.out.split()} - {*direct.out.split()}} - ours
+    assert more - set(sys.stdlib_module_names) == set()

@@ -140,7 +140,8 @@ def _settings(trace_dir: Path | None, environ: Mapping[str, str]) -> tuple[Path,
     if Path(home, "agent-trace", "config.toml").exists():
         from agent_trace_otel import config
 
-        in_force = config.of_program(trace_dir=trace_dir)
+        # what can't be understood is said by those who record
+        in_force = config.load(environ, complain=lambda _: None, trace_dir=trace_dir)
         return in_force.trace_dir, in_force.service_name
     named = trace_dir or Path(environ.get("AGENT_TRACE_DIR") or ".agent-traces")
     try:

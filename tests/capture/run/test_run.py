@@ -29,13 +29,11 @@ look("the box")
 """
 WAYS = {
     "script": [PYTHON, "says.py"],
-    "module": [PYTHON, "-m", "says"],
     "package": [PYTHON, "-m", "pack"],
     "code": [PYTHON, "-c", SAYS],
     "stdin": [PYTHON, "-"],
     "console script": ["./says"],
     "shell": ["sh", "-c", 'python3 says.py "$@"', "sh"],
-    "env": ["env", "A=1", PYTHON, "says.py"],
     "pytest": [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "says_test.py", "-k"],
 }
 
@@ -155,23 +153,21 @@ def test_a_named_session_is_resumed(place: Place) -> None:
     assert [first_call.parent.span_id, second_call.parent.span_id] == [first.context.span_id, second.context.span_id]
 
 
-@pytest.mark.parametrize("flags", ["00", "01"])
-def test_a_trace_that_runs_already_is_joined(place: Place, flags: str) -> None:
+def test_a_trace_that_runs_already_is_joined(place: Place) -> None:
     place.write("x.py", TOOL)
-    place.run(PYTHON, "x.py", TRACEPARENT=f"00-{1:032x}-{2:016x}-{flags}", TRACESTATE="a=b")
+    place.run(PYTHON, "x.py", TRACEPARENT=f"00-{1:032x}-{2:016x}-00", TRACESTATE="a=b")
     call, root = place.recorded.spans()
     assert root.parent is not None
     assert call.parent is not None
     assert (root.parent.span_id, call.parent.span_id) == (2, root.context.span_id)
     assert {span.context.trace_id for span in (call, root)} == {1}
-    assert {span.context.trace_flags for span in (call, root)} == {int(flags)}
+    assert {span.context.trace_flags for span in (call, root)} == {0}
     assert call.context.trace_state == {"a": "b"}
 
 
-@pytest.mark.parametrize("given", ["nonsense", "00-0-0-01", f"ff-{1:032x}-{2:016x}-01", f"00-{0:032x}-{2:016x}-01"])
-def test_a_traceparent_that_is_none_is_not_followed(place: Place, given: str) -> None:
+def test_a_traceparent_that_is_none_is_not_followed(place: Place) -> None:
     place.write("x.py", TOOL)
-    ran = place.run(PYTHON, "x.py", TRACEPARENT=given, TRACESTATE="a=b")
+    ran = place.run(PYTHON, "x.py", TRACEPARENT=f"ff-{1:032x}-{2:016x}-01", TRACESTATE="a=b")
     call, root = place.recorded.spans()
     assert (ran.code, root.parent) == (0, None)
     assert call.parent is not None
@@ -225,18 +221,11 @@ def test_a_command_that_is_not_there_or_no_program_is_told_in_one_line(place: Pl
     assert place.recorded.sessions() == []
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--only", "opnai"], "there is no instrumentor 'opnai'; did you mean 'openai'?"),
-        (["--skip", "mcp,filez"], "there is no instrumentor 'filez'"),
-        (["--only", "zzz"], "there is no instrumentor 'zzz'; there are: "),
-    ],
-)
-def test_an_unknown_library_is_a_usage_error(place: Place, options: list[str], said: str) -> None:
-    ran = place.run(PYTHON, "-c", "print('never')", options=options)
-    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
-    assert said in ran.err
+def test_an_unknown_library_is_a_usage_error(place: Place) -> None:
+    ran = place.run(PYTHON, "-c", "print('never')", options=["--only", "mcp,opnai"])
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "agent-trace: there is no instrumentor 'opnai'; did you mean 'openai'?\n"
+    assert place.recorded.sessions() == []
 
 
 def test_without_a_command_there_is_nothing_to_do(place: Place) -> None:

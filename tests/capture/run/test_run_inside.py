@@ -61,7 +61,7 @@ def test_another_library_switches_nothing_on(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [(["--skip", "mcp,ollama"], []), (["--only", "openai"], []), (["--only", "ollama", "--skip", "mcp"], ["ollama"])],
+    [(["--skip", "mcp,ollama"], []), (["--only", "ollama", "--skip", "mcp"], ["ollama"])],
 )
 def test_libraries_may_be_chosen(place: Place, options: list[str], expected: list[str]) -> None:
     library(place, "ollama", "_client")
@@ -191,9 +191,7 @@ def test_the_users_own_sitecustomize_is_imported_once_under_its_name(place: Plac
     assert ran.out == f"custom sitecustomize True False\n{place.path}/lib/sitecustomize.py\n", ran
 
 
-@pytest.mark.parametrize(
-    "text", ["raise ValueError('broken')", "import no_such_module", "raise ImportError('x', name='sitecustomize')", "("]
-)
+@pytest.mark.parametrize("text", ["raise ValueError('broken')", "raise ImportError('x', name='sitecustomize')", "("])
 def test_a_broken_sitecustomize_is_told_of_as_ever(place: Place, text: str) -> None:
     direct, ran = customized(place, text)
     assert ran == direct

@@ -48,7 +48,7 @@ def ended(process: subprocess.Popen[str]) -> Ended:
 # -- signals and terminals ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_ends_the_program_and_is_told(place: Place, name: str) -> None:
     place.write("x.py", WAITS)
     process = place.start(PYTHON, "x.py")
@@ -151,7 +151,6 @@ def test_a_key_that_interrupts_reaches_the_program_once(place: Place) -> None:
 ENDS = {
     "os._exit": ("import os; os._exit(5)", 5, "exit code 5"),
     "abort": ("import os; os.abort()", 134, "killed by SIGABRT"),
-    "segfault": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 139, "killed by SIGSEGV"),
     "kill": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 137, "killed by SIGKILL"),
 }
 
@@ -180,7 +179,7 @@ def test_a_forked_child_traces_on(place: Place) -> None:
     assert decided[0]["span_id"] != decided[1]["span_id"]
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_multiprocessing_children_join(place: Place, method: str) -> None:
     main = "if __name__ == '__main__':\n    import multiprocessing as m\n"
     place.write("x.py", TOOL + main + f"    m.get_context('{method}').Pool(1).map(look, ['a', 'b'])\n")
@@ -211,9 +210,7 @@ def test_with_subprocesses_a_childs_calls_hang_under_its_process(place: Place) -
 # -- interpreters that don't trace -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("options", "named"), [(["-I"], "-I"), (["-S"], "-S"), (["-E"], "-E"), (["-Bs", "-W", "ignore", "-uE"], "-E")]
-)
+@pytest.mark.parametrize(("options", "named"), [(["-I"], "-I"), (["-Bs", "-W", "ignore", "-uE"], "-E")])
 def test_an_isolated_interpreter_is_told_of_and_runs(place: Place, options: list[str], named: str) -> None:
     place.write("x.py", "import sys; print('ran'); sys.exit(4)")
     ran = place.run(PYTHON, *options, "x.py")
