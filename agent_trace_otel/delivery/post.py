@@ -269,7 +269,11 @@ def _cause(error: requests.RequestException) -> str:
     while innermost.args and isinstance(innermost.args[-1], BaseException):
         innermost = innermost.args[-1]
     reason = getattr(innermost, "reason", None)
-    return f"no answer: {reason if isinstance(reason, BaseException) else innermost}"
+    if isinstance(reason, BaseException):
+        innermost = reason
+    below = innermost.__cause__
+    said = below.strerror if isinstance(below, OSError) else None
+    return f"no answer: {said or innermost}"
 
 
 def _is_no_trust(error: requests.RequestException) -> bool:
