@@ -239,12 +239,19 @@ class ClientCall(ClientRequest):
 def _code_of(error: BaseException) -> str | None:
     """Return what the provider calls an error: most clients take the envelope off its body, the first kept nothing."""
     body: object = getattr(error, "body", None)
-    content: object = getattr(getattr(error, "response", None), "content", None)
+    content = _content_of(getattr(error, "response", None))
     for said in (body, {"error": body}, parsed(content) if isinstance(content, bytes) else None):
         failure = model_io.read_failure(said)
         if failure is not None and failure[0] != "error":
             return failure[0]
     return None
+
+
+def _content_of(response: Any) -> object:  # noqa: ANN401 - an HTTP response
+    try:
+        return response.content
+    except Exception:  # noqa: BLE001 - that of a stream is not there
+        return None
 
 
 class _PlainRequest(ClientRequest):

@@ -1,6 +1,6 @@
 """Real recorded calls, replayed through the real clients: each is one span that says what was recorded.
 
-Half of the recordings sync, half async; ``python tests/corpus_run.py`` and `tests/e2e/test_stainless_clients.py` replay all of
+A fifth of the recordings sync, another async; ``python tests/corpus_run.py`` and `tests/e2e/test_stainless_clients.py` replay all of
 them in every way. The recordings are not part of the repository (`recorded_calls`).
 """
 
@@ -17,8 +17,8 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("api", LIBRARIES)
-@pytest.mark.parametrize(("way", "some"), [("sync", slice(0, None, 2)), ("async", slice(1, None, 2))])
+@pytest.mark.parametrize(("way", "some"), [("sync", slice(0, None, 5)), ("async", slice(2, None, 5))])
 def test_a_replayed_call_is_one_span_that_says_what_was_recorded(api: str, way: str, some: slice) -> None:
     verdict = run(api, way, some)
-    assert verdict.calls > 4
+    assert verdict.calls > 1
     assert verdict.differences == []
