@@ -12,10 +12,19 @@ from agent_trace_instrumentors._stream import Watch, has_method, watched
 
 
 class GeneratorCall(ModelCall):
-    """A call in whose context each step of its stream runs: what the client sends there hangs under it."""
+    """A call in whose context the first step of its stream runs: what the client sends there hangs under it."""
+
+    _watch: Watch | None = None
 
     def take(self, result: Any) -> Any:  # noqa: ANN401 - the client's own values
         """Take an answer, or the chunks of one."""
         if has_method(result, "__next__", "__anext__"):
-            return watched(result, Watch(self, self.context))
+            self._watch = Watch(self, self.context)
+            return watched(result, self._watch)
         return super().take(result)
+
+    def chunk(self, item: Any, /) -> None:  # noqa: ANN401 - the client's own values
+        """Take the first chunk; by now the request has been made, and what is left is reading."""
+        if self._watch is not None:
+            self._watch.context, self._watch = None, None
+        super().chunk(item)
