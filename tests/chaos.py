@@ -26,6 +26,7 @@ from agent_trace_otel.delivery.otlp import traces_url
 from agent_trace_otel.delivery.shipping import Shipper, ShipReport
 from agent_trace_otel.delivery.target import Target
 from agent_trace_otel.store.spans_file import requests_of
+from agent_trace_otel.testing import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +148,13 @@ def start(directory: Path, base: str, count: int, end: str = "ends", **variables
 
 def run(directory: Path, base: str, count: int, end: str = "ends", **variables: str) -> programs.Ran:
     """Run it to its end."""
-    return programs.finish(start(directory, base, count, end, **variables), directory)
+    return finish(start(directory, base, count, end, **variables), directory)
+
+
+def finish(process: subprocess.Popen[str], directory: Path) -> programs.Ran:
+    """Wait for it; many spans take a busy machine longer than `programs.finish` waits."""
+    out, err = process.communicate(timeout=600)
+    return programs.Ran(process.returncode, out, err, 0.0, Recorded(directory / "traces"))
 
 
 def folder_of(directory: Path) -> Path:
@@ -247,7 +254,7 @@ def receiver_goes_down_in_the_middle(directory: Path, count: int) -> None:
         to.kill()
         process.stdin.write("go on\n")
         process.stdin.flush()
-        ran = programs.finish(process, directory)
+        ran = finish(process, directory)
         assert ran.code == 0, ran.err
         before = len(to.lines("taken"))
         assert before < count
@@ -299,7 +306,7 @@ def producer_dies(end: str, directory: Path, count: int) -> None:
     """By a signal, or by os._exit(), in the middle of a tool call of a sub-agent."""
     with receiver(directory) as to:
         process = start(directory, to.base, count, end)
-        ran = programs.finish(process, directory)
+        ran = finish(process, directory)
         assert ran.code == (7 if end == "exit" else -getattr(signal, end))
         known = noted(directory)
         report = ship(directory, to.base)

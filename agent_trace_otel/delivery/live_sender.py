@@ -59,6 +59,10 @@ class Ended:
         """What the SDK's batch processor asks for whether the span is sampled."""
         self.folder = folder
 
+    def __getattr__(self, name: str) -> object:
+        """Be the span for whatever else a batch processor may ask one day."""
+        return getattr(self.span, name)
+
 
 class LiveSender(SpanExporter):
     """Takes each batch at once and sends it in a daemon thread of its own, in order.
