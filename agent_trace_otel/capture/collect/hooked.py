@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent_trace_otel import identity
-from agent_trace_otel.capture.collect.log_spans import SCOPE
+from agent_trace_otel.capture.collect.logs.spans import SCOPE
 from agent_trace_otel.capture.hooks import state
 from agent_trace_otel.store.folder import EVENTS
 
@@ -33,7 +33,7 @@ SCOPES: Final = {
 """Beginning of an instrumentation scope's name -> the agent that reports under it, as its hooks' sessions are named."""
 
 TOLD_IN_LOGS: Final = ("gemini-cli",)
-"""Scopes whose spans repeat, in part, what the agent's log events tell (`log_stories`)."""
+"""Scopes whose spans repeat, in part, what the agent's log events tell (`logs`)."""
 
 _START: Final = b'{"event_type":"session_start"'
 _FIRST_BYTES: Final = 1 << 16

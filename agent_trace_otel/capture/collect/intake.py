@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent_trace_otel import guard
 from agent_trace_otel.capture.collect.answers import RefusedError
-from agent_trace_otel.capture.collect.log_spans import LogSpans
+from agent_trace_otel.capture.collect.logs.spans import LogSpans
 from agent_trace_otel.capture.collect.sessions import CollectedSessions
 from agent_trace_otel.pipeline import processor_for
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from agent_trace_otel import config
-    from agent_trace_otel.capture.collect.log_records import LogRecord
+    from agent_trace_otel.capture.collect.logs.records import LogRecord
 
 _PLACE: Final = "record the end of a span"
 _RETRY_SECONDS: Final = 5

@@ -18,9 +18,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, cast
 
 from agent_trace_otel import guard
-from agent_trace_otel.capture.collect import answers, bodies, decoding, log_records
+from agent_trace_otel.capture.collect import answers, bodies, decoding
 from agent_trace_otel.capture.collect.answers import Answer, RefusedError
 from agent_trace_otel.capture.collect.intake import Intake
+from agent_trace_otel.capture.collect.logs.records import records_of
 from agent_trace_otel.capture.mcp.http.access import Access
 
 TRACES: Final = "/v1/traces"
@@ -197,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == METRICS:  # numbers about calls, not calls
             return answers.accepted(encoding)
         if path == LOGS:
-            intake.take_log(log_records.records_of(body, encoding))
+            intake.take_log(records_of(body, encoding))
             return answers.accepted(encoding)
         decoded = decoding.spans_of(body, encoding)
         untold, reason = intake.take(decoded.spans)

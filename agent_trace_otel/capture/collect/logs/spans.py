@@ -16,13 +16,14 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from agent_trace_otel import identity, semconv
-from agent_trace_otel.capture.collect.log_stories import Stories, Story, Told
+from agent_trace_otel.capture.collect.logs.stories import Stories
+from agent_trace_otel.capture.collect.logs.told import Story, Told
 from agent_trace_otel.store.stored_span import StoredEvent, StoredSpan
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from agent_trace_otel.capture.collect.log_records import LogRecord
+    from agent_trace_otel.capture.collect.logs.records import LogRecord
 
 SCOPE: Final = "agent_trace_otel.logs."
 """Beginning of the instrumentation scope of such spans; the agent's name follows."""
