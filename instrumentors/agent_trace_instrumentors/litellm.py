@@ -198,5 +198,5 @@ class LitellmInstrumentor(Instrumentor):
     """One span a call, whoever answers it."""
 
     name = "litellm"
-    library = Library("litellm", oldest=(1, 60), before=(2,))
+    library = Library("litellm", oldest=(1, 80), before=(2,))
     targets = tuple(_targets())

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.e2e
 GOOGLE = ("tests/instrumentors/test_google_genai.py", "tests/instrumentors/test_google_corpus.py")
 OLLAMA = ("tests/instrumentors/test_ollama.py",)
 BEDROCK = ("tests/e2e/model_clients/bedrock_calls.py",)
+LITELLM = ("tests/e2e/model_clients/litellm_calls.py",)
 
 ENVIRONMENTS = {
     "google-genai, the oldest": (("google-genai==1.32.0",), GOOGLE),
@@ -29,6 +30,8 @@ ENVIRONMENTS = {
     "boto3, the oldest": (("boto3==1.34.116", "botocore==1.34.116"), BEDROCK),
     "boto3, the newest": (("boto3",), BEDROCK),
     "aiobotocore": (("aiobotocore",), BEDROCK),
+    "litellm, the oldest": (("litellm==1.80.0",), LITELLM),
+    "litellm, the newest": (("litellm",), LITELLM),
 }
 
 

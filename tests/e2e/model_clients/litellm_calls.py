@@ -76,6 +76,37 @@ VECTORS = {
     "data": [{"object": "embedding", "index": 0, "embedding": [0.1, 0.2, 0.3]}],
     "usage": {"prompt_tokens": 5, "total_tokens": 5},
 }
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "o4-mini",
+    "output": [
+        {
+            "type": "message",
+            "id": "msg_1",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+        }
+    ],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": {
+        "input_tokens": 15,
+        "input_tokens_details": {"cached_tokens": 10},
+        "output_tokens": 7,
+        "output_tokens_details": {"reasoning_tokens": 2},
+        "total_tokens": 22,
+    },
+}
+RESPONSE_EVENTS = [
+    {"type": "response.created", "response": {**RESPONSE, "status": "in_progress", "output": [], "usage": None}},
+    {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "Hello"},
+    {"type": "response.completed", "response": RESPONSE},
+]
 ANSWERS: dict[str, Answer | list[Answer]] = {
     "gpt-4o": answer_json(WHOLE),
     "gpt-4o stream": answer_events(CHUNKS, done=True),
@@ -85,6 +116,8 @@ ANSWERS: dict[str, Answer | list[Answer]] = {
     "gpt-3.5-turbo stream": answer_json(REFUSED, 429),
     "gpt-4 stream": Answer(answer_events(CHUNKS[:2]).pieces, content_type="text/event-stream", is_reset=True),
     "text-embedding-3-small": answer_json(VECTORS),
+    "o4-mini": answer_json(RESPONSE),
+    "o4-mini stream": answer_events(RESPONSE_EVENTS, named=True),
 }
 
 
@@ -199,6 +232,31 @@ def test_embeddings_are_one_span(server: ModelServer, recorded: Recorded, way: s
 
 @WAYS
 @STREAMS
+def test_a_response_is_one_span(server: ModelServer, recorded: Recorded, way: str, stream: bool) -> None:
+    asked = {"model": "openai/o4-mini", "input": "Hi", "api_base": f"{server.url}/v1", "api_key": "k", "stream": stream}
+
+    async def main() -> None:
+        result = await litellm.aresponses(**asked)
+        if stream:
+            async for _ in result:
+                pass
+
+    if way == "async":
+        asyncio.run(main())
+    elif stream:
+        list(litellm.responses(**asked))
+    else:
+        litellm.responses(**asked)
+    (span,) = calls(recorded)
+    assert span.name == "chat o4-mini"
+    assert span.attributes[semconv.USAGE_INPUT_TOKENS] == 15
+    assert span.attributes[semconv.USAGE_OUTPUT_TOKENS] == 7
+    assert "Hello" in span.attributes[semconv.OUTPUT_MESSAGES]
+    assert span.attributes[semconv.OUTCOME] == "ok"
+
+
+@WAYS
+@STREAMS
 def test_a_refusal_is_the_callers_exception(server: ModelServer, recorded: Recorded, way: str, stream: bool) -> None:
     with pytest.raises(litellm.RateLimitError):
         ask(server, way, "openai/gpt-3.5-turbo", stream=stream)
@@ -225,9 +283,11 @@ def test_a_stream_that_is_left_is_abandoned(server: ModelServer, recorded: Recor
     next(stream)
     alive = weakref.ref(stream.__wrapped__)
     del stream
-    while alive() is not None:  # a thread of litellm's writes down the first chunk
-        time.sleep(0.01)
+    for _ in range(500):  # a thread of litellm's writes down the first chunk
         gc.collect()
+        if alive() is None:
+            break
+        time.sleep(0.01)
     found = call(recorded)
     assert found[semconv.OUTCOME] == "abandoned"
     assert found[semconv.CHUNKS] == 1
