@@ -70,7 +70,7 @@ class Client:
         def request(
             wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         ) -> Any:  # noqa: ANN401 - the client's own values
-            return model_call.run(self._begin(instance, *args, **kwargs), wrapped, args, kwargs)
+            return model_call.run(self._begin(instance, args, kwargs), wrapped, args, kwargs)
 
         return request
 
@@ -78,18 +78,20 @@ class Client:
         async def request(
             wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         ) -> Any:  # noqa: ANN401 - the client's own values
-            return await model_call.run_async(self._begin(instance, *args, **kwargs), wrapped, args, kwargs)
+            return await model_call.run_async(self._begin(instance, args, kwargs), wrapped, args, kwargs)
 
         return request
 
-    def _begin(self, client: object, *args: Any, **kwargs: Any) -> model_call.ModelCall | None:
+    def _begin(self, client: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> model_call.ModelCall | None:
         try:
-            return self._begun(client, *args, **kwargs)
+            if not spans.traces_here():
+                return None
+            return self._begun(client, kwargs["options"] if "options" in kwargs else args[1])
         except Exception as error:  # noqa: BLE001 - never the user's problem
             guard.report("trace a request", error)
             return None
 
-    def _begun(self, client: Any, _cast_to: object, options: Any, *_: Any, **__: Any) -> model_call.ModelCall | None:  # noqa: ANN401 - the client and its FinalRequestOptions
+    def _begun(self, client: Any, options: Any) -> model_call.ModelCall | None:  # noqa: ANN401 - the client and its FinalRequestOptions
         path = str(options.url).partition("?")[0].rstrip("/")
         method = str(options.method).upper()
         operation = next((made for end, made in self.operations.items() if path.endswith(end)), None)
@@ -109,7 +111,7 @@ class Client:
     def _begun_plain(self, client: Any, method: str, path: str) -> model_call.ModelCall | None:  # noqa: ANN401 - the client
         asked = f"{method} {path}"
         name = next((name for pattern, name in self.plain if pattern.search(asked)), None)
-        if name is None or not spans.traces_here():
+        if name is None:
             return None
         span = spans.start_plain(name, {semconv.PROVIDER_NAME: self.provider_of(client), **_server(client)})
         if span is None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -110,9 +111,11 @@ class Watch:
         if self._open:
             if self._finalizer is not None:
                 self._finalizer.detach()
-            self._finalizer = weakref.finalize(owner, self._forgotten)
+            self._finalizer = weakref.finalize(owner, self._forgotten, os.getpid())
 
-    def _forgotten(self) -> None:
+    def _forgotten(self, pid: int) -> None:
+        if pid != os.getpid():  # a fork's copy: the stream is its parent's
+            return
         self.is_stepping = False  # nobody can be: it was garbage
         self.abandon()
 

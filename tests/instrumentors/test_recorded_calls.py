@@ -1,7 +1,7 @@
 """Real recorded calls, replayed through the real clients: each is one span that says what was recorded.
 
-A fifth of the recordings sync, another async; ``python tests/corpus_run.py`` and `tests/e2e/test_stainless_clients.py` replay all of
-them in every way. The recordings are not part of the repository (`recorded_calls`).
+A fifth of the recordings sync, another async; ``python tests/corpus_run.py`` and `tests/e2e/test_stainless_clients.py`
+replay all of them in every way. The recordings are not part of the repository (`recorded_calls`).
 """
 
 from __future__ import annotations

@@ -300,3 +300,29 @@ def test_a_stream_that_is_open_when_the_program_ends_is_abandoned(tmp_path: Any)
     told = dict(call.attributes or {})
     assert told["agent_trace.outcome"] == "abandoned"
     assert told["agent_trace.chunks"] == 1
+
+
+FORKED = """
+import os, sys
+import agent_trace_otel as at
+from agent_trace_instrumentors import _model_call
+
+at.start_session("forked")
+def chunks():
+    yield "Sea"
+    yield " green."
+stream = _model_call.run(_model_call.begin({"model": "colour-1", "prompt": "Name one."}), chunks, (), {})
+next(stream)
+child = os.fork()
+if not child:
+    sys.exit()
+os.waitpid(child, 0)
+print(list(stream))
+"""
+
+
+def test_a_fork_leaves_the_stream_to_its_parent(tmp_path: Any) -> None:
+    ran = programs.run(FORKED, tmp_path)
+    assert (ran.code, ran.out) == (0, "[' green.']\n")
+    (call,) = [span for span in ran.recorded.spans() if span.name.startswith("chat")]
+    assert dict(call.attributes or {})["agent_trace.outcome"] == "ok"
