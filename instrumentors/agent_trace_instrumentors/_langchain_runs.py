@@ -114,7 +114,7 @@ class Run:
         thread = self.metadata.get("thread_id")
         if thread is not None and self.is_root:
             attributes[semconv.CONVERSATION_ID] = str(thread)
-        given = messages.messages_given(self.given)
+        given = messages.messages_given(self.given) if spans.captures_content() else None
         if isinstance(given, list):
             told = spans.content_text(given)
             attributes |= {} if told is None else {semconv.INPUT_MESSAGES: told}
@@ -240,11 +240,9 @@ class Runs:
         run = self._open.pop(run_id, None)
         if run is None or run.span is None:
             return
-        made = messages.messages_made(outputs)
-        told = None
-        if isinstance(made, str):
-            told = spans.messages_json("assistant", made) if spans.captures_content() else None
-        elif made is not None:
+        made = messages.messages_made(outputs) if spans.captures_content() else None
+        told = spans.messages_json("assistant", made) if isinstance(made, str) else None
+        if isinstance(made, list):
             told = spans.content_text([_finished(message) for message in made])
         spans.end(run.span, {} if told is None else {semconv.OUTPUT_MESSAGES: told})
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patching import check
 from told import spans_of, tree
 
 import agent_trace_otel as at
@@ -343,3 +344,7 @@ def test_content_is_left_out_where_nobody_wants_it(
     assert "Said hi" not in traced.text()
     assert "echo hi" not in traced.text()
     assert "SCENARIO" not in traced.text()
+
+
+def test_all_that_is_named_is_patched_and_put_back() -> None:
+    check("claude_agent_sdk")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from chat_answers import CACHED, MODEL, REASONING, TOKENS_IN, TOKENS_OUT, failure, model
+from patching import check
 from told import spans_of, timeline, tree
 
 import agent_trace_otel as at
@@ -416,3 +417,7 @@ def test_content_is_left_out_where_nobody_wants_it(traced: Recorded, monkeypatch
     assert "a secret" not in traced.text()
     assert "my question" not in traced.text()
     assert "41" not in [span.attributes.get("gen_ai.tool.call.arguments") for span in traced.spans()]
+
+
+def test_all_that_is_named_is_patched_and_put_back() -> None:
+    check("langchain")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from chat_answers import CACHED, MODEL, REASONING, TOKENS_IN, TOKENS_OUT, failure, model
+from patching import check
 from told import spans_of, timeline, tree
 
 import agent_trace_otel as at
@@ -338,3 +339,7 @@ def test_users_see_the_same_with_and_without(recorded: Recorded, exported: list[
         before = len(recorded.spans())
         assert outputs(server) == plain
     assert len(recorded.spans()) == before
+
+
+def test_all_that_is_named_is_patched_and_put_back() -> None:
+    check("openai_agents", without=("agents.extensions.models.litellm_model",))
