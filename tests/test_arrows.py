@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,7 @@ def _loaded(module: str, prefixes: tuple[str, ...], *, beside: str = "sys") -> s
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@functools.cache
 def _rooms() -> dict[str, set[str]]:
     """Return for every room the rooms that its files import, read from the source."""
     found: dict[str, set[str]] = {}
