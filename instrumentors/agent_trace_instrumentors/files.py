@@ -38,6 +38,7 @@ _INTERPRETER: Final = (
 )
 _MOST: Final = 10_000  # events of one process: they stay in memory until their span ends
 _TOO_MANY: Final = f"{_MOST} are told already"
+_IMPORTS: Final = ("<frozen importlib._bootstrap_external>", "<frozen zipimport>", "<frozen runpy>")
 _WRITES: Final = frozenset("wax")
 
 
@@ -157,7 +158,7 @@ _in_session = spans.in_session
 def _wakes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Tell whether a file is the first that might be told; only then it is worth to find out if there is a session."""
     thread = get_ident()
-    if thread in _watch.busy or _path_to_tell(args, kwargs) is None:
+    if thread in _watch.busy or _path_to_tell(args, kwargs) is None or _is_import():
         return False
     _watch.busy.add(thread)  # whatever that opens
     try:
@@ -171,8 +172,14 @@ def _wakes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def _follow(opened: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # noqa: ANN401 - what open returns
     """Follow a file that was opened, if it is to be told."""
     path = _path_to_tell(args, kwargs)
-    if path is not None and not is_suppressed() and not spans.is_of_session(path):
+    if path is not None and not (_is_import() or is_suppressed() or spans.is_of_session(path)):
         _begin(opened, _Told(path, str(args[1] if len(args) > 1 else kwargs.get("mode", "r"))))
+
+
+def _is_import() -> bool:
+    """Tell whether the import system has opened the file: io.open_code() and zipimport come by io.open, too."""
+    caller = sys._getframe(3).f_code.co_filename  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of open
+    return caller in _IMPORTS or caller.endswith("runpy.py")
 
 
 def _begin(opened: Any, told: _Told) -> None:  # noqa: ANN401 - as above

@@ -10,12 +10,14 @@ import codecs
 import contextlib
 import copy
 import gc
+import importlib
 import inspect
 import io
 import json
 import os
 import pathlib
 import pickle
+import runpy
 import shutil
 import subprocess
 import sys
@@ -194,6 +196,15 @@ def test_files_elsewhere_and_those_that_are_not_the_programs_are_not_told(opened
     with contextlib.suppress(FileNotFoundError):
         open("missing.txt")
     assert told(opened) == []
+
+
+def test_what_is_imported_or_run_is_not_told(opened: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("imported_here.py").write_text("one = 1\n")
+    monkeypatch.syspath_prepend(Path.cwd())
+    assert importlib.import_module("imported_here").one == 1
+    assert runpy.run_path("imported_here.py")["one"] == 1
+    sys.modules.pop("imported_here")
+    assert [kind for kind, *_ in told(opened)] == ["file_write"]
 
 
 def test_a_trace_directory_of_any_name_is_not_told(tmp_path: Path) -> None:

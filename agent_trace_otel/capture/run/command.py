@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from agent_trace_otel.capture.run.plan import Plan
     from agent_trace_otel.capture.run.session import RunSession
 
-_DECIDED_BY_ROOT = "parentbased_"  # OTEL_TRACES_SAMPLER: what the root decides, all follow
+_DECIDED_BY_ROOT = ("parentbased_always_off", "parentbased_traceidratio")  # samplers: what the root decides, all follow
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
@@ -49,7 +49,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
     """
     reports = Reports(say, plan.session_id)
     session = None
-    if not plan.parent and os.environ.get("OTEL_TRACES_SAMPLER", "").startswith(_DECIDED_BY_ROOT):
+    if not plan.parent and os.environ.get("OTEL_TRACES_SAMPLER") in _DECIDED_BY_ROOT:
         session = _opened(plan, os.getpid())
         plan = plan._replace(flags=session.flags)
     signal.signal(signal.SIGCHLD, take_no_notice)

@@ -73,6 +73,20 @@ def test_what_has_to_be_asked_for_is_on_from_the_start(place: Place) -> None:
     assert active(place, "json", "--only", "subprocesses")[2] == ["subprocesses"]
 
 
+def test_with_files_what_an_unchanged_program_opens_is_told(place: Place) -> None:
+    place.write(
+        "x.py",
+        "import pathlib, sys\nopen('/etc/hostname').close()\nprint('opentelemetry.sdk' in sys.modules)\n"
+        "pathlib.Path('a.txt').write_text('four')\nprint(open('a.txt').read(), type(open('a.txt')).__name__)\n",
+    )
+    ran = place.run(PYTHON, "-W", "ignore", "x.py", options=["--files"])
+    assert ran == Ended(0, "False\nfour TextIOWrapper\n", "")
+    told = [(event.event_type, event.data["uri"], event.data.get("bytes")) for event in place.recorded.events()[1:-1]]
+    path = str(place.path / "a.txt")
+    assert told == [("file_write", path, 4), ("file_read", path, 4), ("file_read", path, None)]
+    assert place.problems() == []
+
+
 def test_a_library_that_is_not_installed_is_missed_as_ever(place: Place) -> None:
     place.write("x.py", "import no_such_module_anywhere, ollamas")
     assert place.run(PYTHON, "x.py") == place.direct(PYTHON, "x.py", AGENT_TRACE_DIR="")
