@@ -30,7 +30,7 @@ _TAKEN_OVER: Final = ("anthropic.", "http.", "url.")
 CLIENT: Final = stainless.Client(
     "anthropic",
     provider="anthropic",
-    operations={"/messages": semconv.CHAT, "/complete": semconv.TEXT_COMPLETION},
+    operations={"/v1/messages": semconv.CHAT, "/v1/complete": semconv.TEXT_COMPLETION},
     plain=(
         (re.compile(r"^POST .*/messages/count_tokens$"), "messages.count_tokens"),
         (re.compile(r"^POST .*/messages/batches$"), "messages.batches.create"),
