@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import back_ends
@@ -148,8 +149,10 @@ def test_claude_code_with_hooks_is_one_session_and_tells_each_call_once(
     assert (numbers["tool_calls"], numbers["total_tokens"]) == (hooked, sum(tokens))
 
 
-def _run(agent: str, tmp_path: Path, configure: Callable[[Path, str], Mapping[str, str]]) -> Path:
-    """Run an agent's "works" scenario beside a collector and return the trace directory."""
+def _run(
+    agent: str, tmp_path: Path, configure: Callable[[Path, str], Mapping[str, str]], scenario: str = "works"
+) -> Path:
+    """Run a scenario of an agent beside a collector and return the trace directory."""
     named = os.environ.get("AGENT_TRACE_E2E_AGENTS")
     client = CLIENTS[agent]
     port, trace_dir = free_port(), tmp_path / "traces"
@@ -164,7 +167,7 @@ def _run(agent: str, tmp_path: Path, configure: Callable[[Path, str], Mapping[st
         telling: Client = replace(client, configure=with_telemetry)
         workspace = Workspace(tmp_path / "workspace", telling)
         environment = {"HOME": str(workspace.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        prompt = f"Please do the test. SCENARIO:{agent}_works"
+        prompt = f"Please do the test. SCENARIO:{agent}_{scenario}"
         ran = workspace.run(prompt, environment, beside=_beside(trace_dir, port))
     assert ran.returncode == 0, ran.stderr
     return trace_dir
@@ -182,36 +185,42 @@ def _assert_works(trace_dir: Path, tool: str) -> None:
     assert "echo hi && cat hello.txt" in replayed
 
 
+def _codex(home: Path, url: str, *, spans: bool = False) -> Mapping[str, str]:
+    with (home / ".codex" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write((_CODEX + (_CODEX_WITH_SPANS if spans else "")).format(url=url))
+    return {}
+
+
+def _gemini(home: Path, url: str, *, spans: bool = False) -> Mapping[str, str]:
+    path = home / ".gemini" / "settings.json"
+    telemetry = {"enabled": True, "target": "local", "otlpEndpoint": url, "otlpProtocol": "http", "logPrompts": True}
+    settings = {**json.loads(path.read_text(encoding="utf-8")), "telemetry": {**telemetry, "traces": spans}}
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    return {"GEMINI_TELEMETRY_TRACES_ENABLED": "true"} if spans else {}
+
+
 @pytest.mark.parametrize("spans", [False, True], ids=["logs", "logs and spans"])
 def test_codex(tmp_path: Path, spans: bool) -> None:
-    def configure(home: Path, url: str) -> Mapping[str, str]:
-        with (home / ".codex" / "config.toml").open("a", encoding="utf-8") as config:
-            config.write((_CODEX + (_CODEX_WITH_SPANS if spans else "")).format(url=url))
-        return {}
-
-    trace_dir = _run("codex", tmp_path, configure)
+    trace_dir = _run("codex", tmp_path, partial(_codex, spans=spans))
     _assert_works(trace_dir, "exec_command")
     assert _shown(trace_dir, "")["user_prompt"] == 1
 
 
 @pytest.mark.parametrize("spans", [False, True], ids=["logs", "logs and spans"])
 def test_gemini_cli(tmp_path: Path, spans: bool) -> None:
-    def configure(home: Path, url: str) -> Mapping[str, str]:
-        path = home / ".gemini" / "settings.json"
-        telemetry = {
-            "enabled": True,
-            "target": "local",
-            "otlpEndpoint": url,
-            "otlpProtocol": "http",
-            "logPrompts": True,
-        }
-        settings = {**json.loads(path.read_text(encoding="utf-8")), "telemetry": {**telemetry, "traces": spans}}
-        path.write_text(json.dumps(settings), encoding="utf-8")
-        return {"GEMINI_TELEMETRY_TRACES_ENABLED": "true"} if spans else {}
-
-    trace_dir = _run("gemini", tmp_path, configure)
+    trace_dir = _run("gemini", tmp_path, partial(_gemini, spans=spans))
     _assert_works(trace_dir, "run_shell_command")
     assert _shown(trace_dir, "")["user_prompt"] == 1
+
+
+@pytest.mark.parametrize(("agent", "configure", "errors"), [("codex", _codex, 1), ("gemini", _gemini, 2)])
+def test_what_fails_is_told_as_hooks_tell_it(
+    tmp_path: Path, agent: str, configure: Callable[[Path, str], Mapping[str, str]], errors: int
+) -> None:
+    trace_dir = _run(agent, tmp_path, configure, "fails")
+    tree = (Path(__file__).parent / "other_agents" / "trees" / agent / "fails.txt").read_text(encoding="utf-8")
+    numbers = collected.stats(trace_dir)
+    assert numbers["errors"] == errors == len(re.findall(r"^ *execute_tool .* ERROR ", tree, re.MULTILINE))
 
 
 def test_copilot_cli(tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ GEMINI = [
         410,
         {"prompt_id": "p1", "function_name": "rm", "duration_ms": 1, "success": False, "error": "denied"},
     ),
+    (
+        "gemini_cli.tool_call",
+        420,
+        {"prompt_id": "p1", "function_name": "sh", "duration_ms": 2, "success": True}
+        | {"metadata": '{"exitCode": 3, "isError": true}'},
+    ),
 ]
 CLAUDE = [
     ("user_prompt", 0, {"prompt": "Please look.", "prompt.id": "p1"}),
@@ -168,6 +174,8 @@ def test_gemini(collector: Collector) -> None:
         ("tool_result", "ls", 90),
         ("tool_call", "rm", 0),
         ("error", "rm", 1),
+        ("tool_call", "sh", 0),
+        ("error", "sh", 2),
     ]
     answer = next(event for event in collector.recorded.events() if event.event_type == "llm_response")
     assert answer.data["content_preview"] == "Let me look."
@@ -229,8 +237,8 @@ def test_gemini_clis_spans_are_kept_and_tell_nothing_twice(collector: Collector)
     sent["resourceSpans"][0]["scopeSpans"][0]["scope"]["name"] = "gemini-cli"
     collector.post(json.dumps(sent).encode())
     send(collector, logs("gemini-cli"))
-    assert [kind for kind, *_ in story(collector)].count("tool_call") == 2
-    assert len(collector.recorded.spans()) == 5
+    assert [kind for kind, *_ in story(collector)].count("tool_call") == 3
+    assert len(collector.recorded.spans()) == 6
 
 
 def test_a_session_that_hooks_tell_is_not_told_by_events_too(collector: Collector) -> None:

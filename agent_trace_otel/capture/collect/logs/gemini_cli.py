@@ -60,15 +60,25 @@ def _failure(record: LogRecord, _: Session) -> Told:
 
 def _tool(record: LogRecord, _: Session) -> Told:
     values = record.attributes
-    failed = values.get("success") in FALSE
+    code, is_error = _exit(values.get("metadata"))
+    failed = values.get("success") in FALSE or is_error
+    ended = f"exit code {code}" if code else "error"
     return tool(
         record,
         text(values.get("function_name")),
         text(values.get("call_id")),
-        {semconv.TOOL_CALL_ARGUMENTS: values.get("function_args")},
-        error=text(values.get("error") or values.get("error.message")) or "error" if failed else None,
+        {semconv.TOOL_CALL_ARGUMENTS: values.get("function_args"), semconv.PROCESS_EXIT_CODE: code},
+        error=text(values.get("error") or values.get("error.message")) or ended if failed else None,
         turn=text(values.get("prompt_id")),
     )
+
+
+def _exit(metadata: object) -> tuple[int | None, bool]:
+    """Return a shell command's exit code, if that is told, and whether it failed: to the client such a call succeeds."""
+    with suppress(ValueError, TypeError, AttributeError):
+        found = json.loads(text(metadata))
+        return count(found.get("exitCode")), found.get("isError") is True
+    return None, False
 
 
 GEMINI_CLI: Final = Story(
