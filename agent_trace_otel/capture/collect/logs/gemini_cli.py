@@ -74,7 +74,7 @@ def _tool(record: LogRecord, _: Session) -> Told:
 
 
 def _exit(metadata: object) -> tuple[int | None, bool]:
-    """Return a shell command's exit code, if that is told, and whether it failed: to the client such a call succeeds."""
+    """Return a command's exit code, if that is told, and whether it failed: to the client such a call succeeds."""
     with suppress(ValueError, TypeError, AttributeError):
         found = json.loads(text(metadata))
         return count(found.get("exitCode")), found.get("isError") is True
