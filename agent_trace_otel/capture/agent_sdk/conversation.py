@@ -26,10 +26,12 @@ from agent_trace_otel.capture.agent_sdk.guests import AGENT, GuestRun, GuestSess
 from agent_trace_otel.capture.agent_sdk.payloads import Messages, text_of
 from agent_trace_otel.capture.agent_sdk.prompts import Asked, told_prompts
 from agent_trace_otel.capture.agent_sdk.streamed_calls import StreamedCalls
+from agent_trace_otel.capture.agent_sdk.untold_tools import UntoldTools
 from agent_trace_otel.capture.hooks.sessions.reported import ReportedRun
 from agent_trace_otel.capture.hooks.sessions.transcripts import Transcripts
 from agent_trace_otel.capture.hooks.story.claude_code import ClaudeCode
 from agent_trace_otel.capture.hooks.story.steps import Ref
+from agent_trace_otel.capture.hooks.transcript.facts import time_ns
 from agent_trace_otel.store.writer import Runs, runs_of
 
 if TYPE_CHECKING:
@@ -78,6 +80,9 @@ class Conversation:
         self._stopped_at = 0
         self._is_over = False
         self._streamed = StreamedCalls(self._began)
+        self._untold = UntoldTools()
+        self._lag = 0
+        """How long ago the last message was made when it came, in nanoseconds."""
         self._lock = threading.RLock()
         self.error: BaseException | None = None
         """What went wrong with the client."""
@@ -98,7 +103,7 @@ class Conversation:
     @guard.guarded("tell what the Agent SDK was told")
     def message(self, message: Mapping[str, Any]) -> None:
         """Take a message of the client's."""
-        at = time.time_ns()
+        at = self._time_of(message)
         with self._lock:
             if self._is_over:
                 return
@@ -109,7 +114,10 @@ class Conversation:
             if message.get("type") in ("assistant", "user", "result"):
                 self._open_turn(message)
             self._streamed.see(message, at)
+            if message.get("task_id"):
+                self._read()  # before a sub-agent is over: what it did is told by then
             for payload in self._messages.read(message):
+                self._untold.told(payload)
                 self._hook(payload, at)
                 if payload["hook_event_name"] in ("Stop", "StopFailure"):
                     self._stopped_at = at
@@ -141,6 +149,14 @@ class Conversation:
             self._learn(self._streamed.take(self._prompt_id, has_transcript=bool(self._path)))
             if self._run is not None:
                 self._run.take(self._machine.settle())
+
+    def _time_of(self, message: Mapping[str, Any]) -> int:
+        """Return when a message was made: many tell it; a busy program reads them late."""
+        now = time.time_ns()
+        made = time_ns(message.get("timestamp"))
+        if self._began <= made <= now:
+            self._lag = now - made
+        return now - self._lag
 
     # -- the run -------------------------------------------------------------------------------------------------
 
@@ -262,9 +278,12 @@ class Conversation:
                 named = str(fact.get("prompt_id"))
                 if not fact.get("agent_id") and named not in self._machine.carried.places:
                     fact["prompt_id"] = self._asked.given_for(named, self._transcript()) or self._prompt_id
+        untold = [told for fact in facts for told in self._untold.learn(fact)]
         if not pipeline.settings().capture_content:
             facts = [{**fact, **{name: none for name, none in _NO_CONTENT.items() if name in fact}} for fact in facts]
         self._run.take(self._machine.learn(facts))
+        for payload, at in untold:
+            self._hook(payload, at)
 
     # -- what the program does for the client --------------------------------------------------------------------
 

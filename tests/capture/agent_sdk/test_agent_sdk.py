@@ -11,6 +11,8 @@ from typing import Any
 import agent_trace_otel as at
 from agent_trace_otel.capture.agent_sdk.conversation import Conversation
 from agent_trace_otel.capture.agent_sdk.payloads import Messages
+from agent_trace_otel.capture.agent_sdk.untold_tools import UntoldTools
+from agent_trace_otel.capture.hooks.transcript.facts import time_ns
 from agent_trace_otel.identity import derived_span_id
 from agent_trace_otel.testing import Recorded
 
@@ -117,6 +119,43 @@ def test_the_end_of_a_turn() -> None:
 def test_what_nobody_knows_says_nothing() -> None:
     odd: list[Any] = [{}, {"type": "new"}, {"type": "assistant"}, {"type": "user", "message": None}, {"type": "system"}]
     assert events(*odd, {"type": "assistant", "message": {"content": ["x", {"type": "tool_use"}]}}) == []
+
+
+def call_fact(*tools: str, started: int, ended: int, agent_id: str = "a2") -> dict[str, Any]:
+    parts = [{"type": "tool_call", "id": name, "name": "Bash", "arguments": {"command": name}} for name in tools]
+    fact = {"kind": "call", "agent_id": agent_id, "started_ns": started, "ended_ns": ended}
+    return {**fact, "output": [{"role": "assistant", "parts": parts}]}
+
+
+def test_calls_that_no_message_tells_are_told_by_the_transcript() -> None:
+    untold = UntoldTools()
+    untold.told({"tool_use_id": "seen"})
+    ((begun, at),) = untold.learn(call_fact("seen", "t9", started=1, ended=2))
+    assert (begun["hook_event_name"], begun["tool_use_id"], begun["agent_id"], at) == ("PreToolUse", "t9", "a2", 2)
+    assert untold.learn({"kind": "result", "tool_use_id": "t9", "is_error": True, "text": "no"}) == []
+    assert untold.learn(call_fact(started=3, ended=4, agent_id="another")) == []
+    ((over, at),) = untold.learn(call_fact(started=5, ended=6))
+    assert (over["hook_event_name"], over["error"], at) == ("PostToolUseFailure", "no", 5)
+    assert untold.learn(call_fact("t9", started=7, ended=8)) == []
+
+
+def test_calls_of_the_main_agent_are_told_by_messages() -> None:
+    assert UntoldTools().learn(call_fact("t1", started=1, ended=2, agent_id="")) == []
+
+
+def test_times_are_those_at_which_messages_were_made(recorded: Recorded, tmp_path: Path) -> None:
+    with at.session("host"):
+        told = Conversation(tmp_path)
+        told.prompt({"type": "user", "message": {"content": "please"}})
+        told.message(INIT)
+        made = now()
+        time.sleep(0.05)
+        told.message(says("m1", calls("t1", "Bash", command="ls"), timestamp=made))
+        told.message(says("m2", calls("t2", "Bash", command="ls"), timestamp="2001-01-01T00:00:00Z"))
+        told.close()
+    begun = {str((span.attributes or {}).get("gen_ai.tool.call.id")): span.start_time for span in recorded.spans()}
+    assert abs((begun["t1"] or 0) - time_ns(made)) < 2_000_000
+    assert (begun["t2"] or 0) >= (begun["t1"] or 0)
 
 
 def test_a_guest_has_the_ids_of_its_own_session_and_the_folder_of_its_host(recorded: Recorded, tmp_path: Path) -> None:

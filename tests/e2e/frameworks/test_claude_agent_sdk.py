@@ -181,6 +181,22 @@ def test_sub_agents_hang_under_the_call_that_started_them(traced: Recorded, plac
     assert agent.startswith("        ")
 
 
+def test_sub_agents_of_sub_agents_are_told(traced: Recorded, place: Place) -> None:
+    with at.session("test"):
+        place.ask("nested_fg")
+    told = [line for line in tree(traced) if "chat" not in line]
+    assert [line.strip() for line in told][3:] == [
+        "execute_tool Agent",
+        "invoke_agent general-purpose",
+        "execute_tool Agent",
+        "invoke_agent general-purpose",
+        "execute_tool Bash",
+        "execute_tool Read",
+    ]
+    assert told[-1].startswith(" " * 14)
+    assert len(spans_of(traced, "chat")) == 7
+
+
 def test_tools_of_the_program_run_in_their_call(traced: Recorded, place: Place) -> None:
     @tool("add", "Add two numbers", {"a": int, "b": int})
     async def add(given: dict[str, Any]) -> dict[str, Any]:
