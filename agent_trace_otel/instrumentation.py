@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent_trace_instrumentors import INSTRUMENTORS, load
+from agent_trace_otel import pipeline
 from agent_trace_otel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ _switched: set[str] = set()
 def instrument(*names: str) -> tuple[str, ...]:
     """Trace libraries without a change to the program.
 
+    Where no session is open and no provider set up, each call that no other surrounds is a session of its own.
+
     Args:
-        names: which ones; by default all that tell of nothing but the agent's own calls: ``mcp`` (each request of MCP
-            clients and servers is a span). Only by name: ``subprocesses`` (each child process is a span, and joins the
-            session).
+        names: which ones; by default all that tell of nothing but the agent's own calls: model clients, frameworks and
+            MCP, as `agent_trace_instrumentors.INSTRUMENTORS` lists them. Only by name: ``files`` (each file under the
+            working directory that is opened) and ``subprocesses`` (each child process, which joins the session).
 
     Returns:
         The names of all instrumentors that are active now, sorted.
@@ -41,6 +44,7 @@ def instrument(*names: str) -> tuple[str, ...]:
     for name in names or (name for name, entry in INSTRUMENTORS.items() if not entry.opt_in):
         load(name)().instrument()
         _switched.add(name)
+    pipeline.serve_everything(True)  # noqa: FBT003 - a switch
     return _active()
 
 
@@ -59,7 +63,9 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     _check(names)
     for name in _switched.intersection(names or _switched):
         load(name)().uninstrument()
-    return _active()
+    active = _active()
+    pipeline.serve_everything(bool(active))
+    return active
 
 
 def watched(only: Sequence[str] = (), skip: Sequence[str] = (), also: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:

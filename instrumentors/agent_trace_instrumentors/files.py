@@ -178,7 +178,10 @@ def _follow(opened: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 
 def _is_import() -> bool:
     """Tell whether the import system has opened the file: io.open_code() and zipimport come by io.open, too."""
-    caller = sys._getframe(3).f_code.co_filename  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of open
+    try:
+        caller = sys._getframe(3).f_code.co_filename  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of open
+    except ValueError:  # C code alone, before the program's first line
+        return True
     return caller in _IMPORTS or caller.endswith("runpy.py")
 
 
