@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
     from agent_trace_instrumentors._base import Wrapper
 
-
 _PARAMETERS: Final = ("model", "contents", "config")
 _PORTS: Final = {"http": 80, "https": 443}
-
-
 _CALL: Final = context_api.create_key("agent-trace-google-genai-call")
 
 
@@ -44,15 +41,23 @@ class _Call(GeneratorCall):
         super().__init__(span, loan)
         self.context = context_api.set_value(_CALL, self, self.context)
         self.received: Any = None
-        """What the client's HTTP layer gave: a response with its body, in older versions the parsed body."""
+        """What the client's HTTP layer gave: a response with its body."""
 
     def failure(self, error: BaseException) -> dict[str, Any]:
         """Return the status that an APIError has, or the answer that could not be read."""
         status = getattr(error, "code", None)
         told = {semconv.HTTP_RESPONSE_STATUS_CODE: status} if isinstance(status, int) else {}
-        body = getattr(self.received, "body", self.received)
-        answer = json.loads(body) if isinstance(body, str) and body else body
-        return {**model_io.read_response(answer), **told}
+        return {**model_io.read_response(_parsed(getattr(self.received, "body", None))), **told}
+
+
+def _parsed(body: object) -> object:
+    if not isinstance(body, (str, bytes)):
+        return None
+    try:
+        value: object = json.loads(body)
+    except ValueError:
+        return None
+    return value
 
 
 def _around_request(_original: Callable[..., Any]) -> Wrapper:

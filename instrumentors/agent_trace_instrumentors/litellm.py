@@ -78,11 +78,11 @@ class _Call(ModelCall):
 
     def answered(self, answer: object) -> None:
         """End the call with its whole answer, which says who gave it."""
-        hidden: Any = getattr(answer, "_hidden_params", None) or {}
-        provider = hidden.get("custom_llm_provider")
+        hidden: Any = getattr(answer, "_hidden_params", None)
+        provider: object = hidden.get("custom_llm_provider") if issubclass(type(hidden), dict) else None
         found = model_io.read_response(answer)
-        if provider:
-            found[semconv.PROVIDER_NAME] = _PROVIDERS.get(provider, str(provider))
+        if isinstance(provider, str):
+            found[semconv.PROVIDER_NAME] = _PROVIDERS.get(provider, provider)
         self.finish(found)
 
     def streamed(self) -> dict[str, Any]:

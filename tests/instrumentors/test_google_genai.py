@@ -31,7 +31,9 @@ MODEL = "gemini-2.5-flash"
 USAGE = {"promptTokenCount": 5, "candidatesTokenCount": 7, "thoughtsTokenCount": 2, "cachedContentTokenCount": 3}
 
 
-def said(*parts: dict[str, Any], reason: str | None = "STOP", usage: dict[str, Any] | None = None) -> dict[str, Any]:
+def said(
+    *parts: dict[str, Any], reason: str | int | None = "STOP", usage: dict[str, Any] | None = None
+) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
     if reason is not None:
         candidate["finishReason"] = reason
@@ -58,6 +60,8 @@ ANSWERS: dict[str, Answer | list[Answer]] = {
     "embedded": answer_json({"embeddings": [{"values": [0.1, 0.2, 0.3]}]}),
     "counted": answer_json({"totalTokens": 5}),
     "odd": answer_json({"odd": True}),
+    "numbers": answer_json(said({"text": "Hello"}, reason=1)),
+    "page": Answer((b"<html>not now</html>",)),
 }
 
 
@@ -274,6 +278,23 @@ def test_a_refusal_is_the_callers_exception(server: ModelServer, recorded: Recor
     assert span.attributes[semconv.HTTP_RESPONSE_STATUS_CODE] == 429
     assert span.attributes[semconv.OUTCOME] == "error"
     assert not span.status.is_ok
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_an_answer_that_the_client_cannot_read_is_told(server: ModelServer, recorded: Recorded, way: str) -> None:
+    with pytest.raises(AttributeError):
+        ask(server, "numbers", way)
+    found = call(recorded)
+    assert found[semconv.ERROR_TYPE] == "AttributeError"
+    assert found[semconv.USAGE_OUTPUT_TOKENS] == 9
+    assert found[semconv.RESPONSE_FINISH_REASONS] == ("stop",)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_a_page_in_an_answers_place_ends_the_span(server: ModelServer, recorded: Recorded, way: str) -> None:
+    with pytest.raises(ValueError):
+        ask(server, "page", way)
+    assert call(recorded)[semconv.OUTCOME] == "error"
 
 
 @pytest.mark.parametrize("way", STREAMED)
