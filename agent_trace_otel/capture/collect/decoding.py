@@ -24,6 +24,7 @@ from agent_trace_otel.store.stored_span import readers_of_request
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+_UINT32, _UINT64 = 2**32 - 1, 2**64 - 1
 _ALSO_PROTOBUF = ("application/protobuf", "application/vnd.google.protobuf")
 
 
@@ -106,5 +107,11 @@ def _span(read: Callable[[], ReadableSpan]) -> ReadableSpan | str:
         span = read()
     except ValueError as error:
         return str(error)
-    is_named = span.context is not None and span.context.is_valid
-    return span if is_named else "a span without a trace id or a span id"
+    if span.context is None or not span.context.is_valid:
+        return "a span without a trace id or a span id"
+    times = (span.start_time or 0, span.end_time or 0, *(event.timestamp for event in span.events))
+    dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
+    # JSON holds any number, a back end's protobuf does not, and one such span would cost its whole batch
+    if not all(0 <= time <= _UINT64 for time in times) or not all(0 <= count <= _UINT32 for count in dropped):
+        return "a span with a number that is out of range"
+    return span

@@ -45,7 +45,7 @@ def records_of(body: bytes, encoding: str) -> list[LogRecord]:
     """
     try:
         return list(_of_json(json_object(body)) if encoding == JSON else _of_protobuf(body))
-    except (DecodeError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (DecodeError, ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is no ExportLogsServiceRequest: {error}") from None
 
 
