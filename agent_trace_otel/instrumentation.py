@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent_trace_instrumentors import INSTRUMENTORS, load
-from agent_trace_otel import pipeline
 from agent_trace_otel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def instrument(*names: str) -> tuple[str, ...]:
     for name in names or (name for name, entry in INSTRUMENTORS.items() if not entry.opt_in):
         load(name)().instrument()
         _switched.add(name)
-    pipeline.serve_everything(True)  # noqa: FBT003 - a switch
+    _serve_everything(True)  # noqa: FBT003 - a switch
     return _active()
 
 
@@ -64,7 +63,7 @@ def uninstrument(*names: str) -> tuple[str, ...]:
     for name in _switched.intersection(names or _switched):
         load(name)().uninstrument()
     active = _active()
-    pipeline.serve_everything(bool(active))
+    _serve_everything(bool(active))
     return active
 
 
@@ -102,6 +101,12 @@ def check(name: str) -> list[Unpatched]:
     from agent_trace_instrumentors import _survey
 
     return _survey.check(name)
+
+
+def _serve_everything(on: bool) -> None:  # noqa: FBT001 - as there
+    from agent_trace_otel import pipeline  # `agent-trace run` and doctor want names, and no OpenTelemetry
+
+    pipeline.serve_everything(on)
 
 
 def _active() -> tuple[str, ...]:
