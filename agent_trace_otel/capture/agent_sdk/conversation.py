@@ -114,10 +114,12 @@ class Conversation:
             if message.get("type") in ("assistant", "user", "result"):
                 self._open_turn(message)
             self._streamed.see(message, at)
-            if message.get("task_id"):
-                self._read()  # before a sub-agent is over: what it did is told by then
             for payload in self._messages.read(message):
                 self._untold.told(payload)
+                if payload["hook_event_name"] == "SubagentStop":
+                    self._read()
+                    for over in self._untold.stopped(payload["agent_id"]):
+                        self._hook(over, at)
                 self._hook(payload, at)
                 if payload["hook_event_name"] in ("Stop", "StopFailure"):
                     self._stopped_at = at

@@ -34,8 +34,7 @@ class UntoldTools:
         agent_id = str(fact.get("agent_id") or "")
         if fact.get("kind") != "call" or not agent_id:
             return []
-        over = [call_id for call_id, call in self._open.items() if call["agent_id"] == agent_id]
-        found = [(self._end(call_id), int(fact["started_ns"])) for call_id in over if call_id in self._results]
+        found = [(payload, int(fact["started_ns"])) for payload in self.stopped(agent_id)]
         for message in fact.get("output") or ():
             for part in message.get("parts", ()):
                 call_id = str(part.get("id") or "")
@@ -51,6 +50,11 @@ class UntoldTools:
                     self._open[call_id] = begun
                     found.append((begun, int(fact["ended_ns"])))
         return found
+
+    def stopped(self, agent_id: str) -> list[Payload]:
+        """Return the ends of an agent's calls whose results are known: it is over, or asks its model again."""
+        over = [call_id for call_id, call in self._open.items() if call["agent_id"] == agent_id]
+        return [self._end(call_id) for call_id in over if call_id in self._results]
 
     def _end(self, call_id: str) -> Payload:
         begun, result = self._open.pop(call_id), self._results.pop(call_id)
