@@ -150,8 +150,8 @@ class Folding:
         above = state.above
         ended = [state.call] if state.call is not None else state.calls
         state.calls = None
-        if not ended:
-            return
+        if not ended or (above is not None and above.kind in ("agent", "session") and not above.in_model):
+            return  # an agent's doing will not turn out to be a model call, and may go on for days
         if above is not None:
             above.calls = known = above.calls or []
         elif state.parent_id:

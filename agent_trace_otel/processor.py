@@ -17,7 +17,7 @@ from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
-from agent_trace_otel import config, foreign, guard, identity, recording, semconv
+from agent_trace_otel import config, foreign, guard, identity, recording, semconv, span_telling
 from agent_trace_otel.folding import Folding, model_call
 from agent_trace_otel.open_span import OpenSpan, is_of_ours, is_told_by_sender
 from agent_trace_otel.plain_tools import PlainCall, PlainToolCalls
@@ -191,7 +191,7 @@ class SessionSpanProcessor(SpanProcessor):
             state.writer = self._sessions.find(ids.trace_id, raw, inherited, context, is_agents=chooses)
             by_default = self._redacting if self.settings.redact else self._plain
             state.cleaner = parent.cleaner if parent is not None else by_default
-        _read_opening(state, raw)
+        span_telling.read_opening(state, raw)
         if parent is None or parent.writer is not state.writer:  # an outer session's calls don't tell this one's
             # the call of a sub-agent whose own span has ended, or was another process's
             state.agent = str(state.clean.get(semconv.AGENT_NAME, "")) if kind == "model" and is_of_ours(span) else ""
@@ -201,10 +201,10 @@ class SessionSpanProcessor(SpanProcessor):
             state.agent = parent.agent
             state.in_model = parent.in_model or kind == "model"
             state.in_tool = parent.in_tool or kind == "tool"
-            state.muted = _is_told_by(parent, kind, raw) or kind == parent.kind == "resource"
+            state.muted = span_telling.is_told_by(parent, kind, raw) or kind == parent.kind == "resource"
         if self._sessions.tells(span, state.writer):
             state.muted = True
-        if kind == "agent" and (parent is not None or explicit is not None) and _is_sub_agent(raw):
+        if kind == "agent" and (parent is not None or explicit is not None) and span_telling.is_sub_agent(raw):
             state.agent = str(state.clean.get(semconv.AGENT_NAME, ""))
         state.opened = state.inherited = False
         state.points = state.call = None
@@ -216,7 +216,7 @@ class SessionSpanProcessor(SpanProcessor):
             state.trace_id = f"{ids.trace_id:032x}"
             state.parent_id = f"{above.span_id:016x}" if above is not None else ""
         self._folding.begin(state)
-        state.tail = _tail(state, raw)
+        state.tail = span_telling.tail(state, raw)
         return state
 
     # -- end -----------------------------------------------------------------------------------------------------
@@ -245,10 +245,10 @@ class SessionSpanProcessor(SpanProcessor):
         is_begun = state.opened and not state.muted
         values = None
         if state.kind == "model" or (state.is_foreign and state.kind != "generic"):
-            values = self._fold(state, _read_closing(state, told), speaks, announces=announces)
+            values = self._fold(state, span_telling.read_closing(state, told), speaks, announces=announces)
         if state.call is not None or state.calls is not None:
             self._folding.pass_on(state)
-        stamps = _stamps(state, writer, raw)
+        stamps = span_telling.stamps(state, writer, raw)
         raw.update(stamps)
         clean, encoded = state.cleaner.encoded(raw, state.raw, state.clean)
         copy = state.cleaner.span(span, clean if stamps or clean is not raw else None)
@@ -316,9 +316,9 @@ class SessionSpanProcessor(SpanProcessor):
     def _look_again(self, state: OpenSpan, trace_id: int, raw: Mapping[str, Any]) -> None:
         """Tell a span's kind by what it has learnt since its start: some instrumentations set the operation late."""
         state.kind = span_events.kind_of(raw)
-        state.muted = _is_told_by(state, state.kind, raw)
-        state.tail = _tail(state, raw)
-        _read_opening(state, raw)
+        state.muted = span_telling.is_told_by(state, state.kind, raw)
+        state.tail = span_telling.tail(state, raw)
+        span_telling.read_opening(state, raw)
         if state.writer is None:
             state.writer = self._sessions.find(trace_id, raw, None, _NOWHERE, is_agents=state.kind != "generic")
 
@@ -395,7 +395,7 @@ class SessionSpanProcessor(SpanProcessor):
         if state.muted and state.call is not None:
             found: tuple[str, str] | None = span_events.repeated(attributes, state.call.told, state.tail)
         else:
-            failure = _failure(span) if span.status.status_code is StatusCode.ERROR else None
+            failure = span_telling.failure(span) if span.status.status_code is StatusCode.ERROR else None
             found = span_events.closing(state.kind, attributes, failure, duration_ms, state.tail, self._limit)
         if found is not None:
             parent_id = "" if state.kind == "session" else state.span_id
@@ -435,51 +435,3 @@ def _duration(span: ReadableSpan) -> tuple[int, float]:
 def _ids(span: ReadableSpan) -> SpanContext:
     ids: SpanContext = span.context  # pyright: ignore[reportAssignmentType] - every span of an SDK has one
     return ids
-
-
-def _read_opening(state: OpenSpan, raw: Mapping[str, Any]) -> None:
-    """Take over what the opening event of the span's kind tells."""
-    state.raw = {key: raw[key] for key in span_events.OPENING_ATTRIBUTES[state.kind] if key in raw}
-    state.clean = state.cleaner.attributes(state.raw)
-
-
-def _stamps(state: OpenSpan, writer: SessionWriter, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the span is written and sent with beside its own attributes."""
-    stamps: dict[str, Any] = {}
-    if writer.is_named and semconv.SESSION_ID not in raw:
-        stamps[semconv.SESSION_ID] = writer.session_id
-    if state.call is not None and state.call.same:
-        stamps[semconv.DUPLICATES] = tuple(state.call.same)
-    return stamps
-
-
-def _read_closing(state: OpenSpan, told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what the closing event of the span's kind tells, clean; the span's copy is spared cleaning it again."""
-    raw = {key: told[key] for key in span_events.CLOSING_ATTRIBUTES[state.kind] if key in told}
-    clean = state.cleaner.attributes(raw)
-    state.raw, state.clean = {**state.raw, **raw}, {**state.clean, **clean}
-    return clean
-
-
-def _tail(state: OpenSpan, told: Mapping[str, Any]) -> str:
-    is_mcp = state.kind == "tool" and semconv.MCP_METHOD_NAME in told
-    return span_events.tail(state.trace_id, state.span_id, state.parent_id, state.agent, is_mcp=is_mcp)
-
-
-def _is_told_by(above: OpenSpan, kind: span_events.Kind, raw: Mapping[str, Any]) -> bool:
-    """Tell if a call has an outer span already, whose story is its own; ``above`` knows what it hangs under."""
-    return (kind == "model" and above.in_model) or (kind == "tool" and above.in_tool and semconv.MCP_METHOD_NAME in raw)
-
-
-def _is_sub_agent(raw: Mapping[str, Any]) -> bool:
-    return raw.get(semconv.OPERATION_NAME) == semconv.INVOKE_AGENT and raw.get(semconv.SCOPE) != semconv.SCOPE_TURN
-
-
-def _failure(span: ReadableSpan) -> span_events.Failure:
-    """Return what a failed span says of its failure: its last exception event, else the status description."""
-    description = span.status.description or ""
-    for event in reversed(span.events):
-        if event.name == semconv.EXCEPTION_EVENT and event.attributes:
-            message = event.attributes.get(semconv.EXCEPTION_MESSAGE) or description
-            return span_events.Failure(str(message), str(event.attributes.get(semconv.EXCEPTION_TYPE) or ""))
-    return span_events.Failure(description, "")

@@ -29,12 +29,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "span_sessions": {"identity", "store"},
     "folding": {"open_span", "store"},
     "foreign": {"span_copy"},
+    "span_telling": {"open_span", "store"},
     "open_span": {"folding", "identity", "plain_tools", "span_copy", "store"},
     "plain_tools": {"identity", "open_span", "span_copy", "store"},
     "recording": {"processor"},  # for its type alone
     "processor": {
         *("folding", "foreign", "identity", "recording", "open_span", "plain_tools", "span_copy", "span_sessions"),
-        "store",
+        *("span_telling", "store"),
     },
     "exporter": {"processor", "recording"},
     "pipeline": {"identity", "open_span", "processor", "provider", "delivery", "spans", "span_sessions"},
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "replay": {"prices", "store"},
     "retention": {"delivery", "store"},
+    "instrumentation": {"pipeline"},
     "doctor": {"capture", "delivery", "instrumentation", "replay", "store"},
     "options": {"capture", "replay"},
     "testing": {"identity", "pipeline", "recording", "spans", "span_sessions", "store"},
