@@ -61,6 +61,8 @@ class _State:
     seen_global: object = _NOT_LOOKED
     """The global provider at that time; another one there changes the answer."""
     environment_read: bool = False
+    serves_everything: bool = False
+    """Whether our private provider serves calls outside sessions as well."""
 
 
 class SeparatePipeline:
@@ -174,17 +176,20 @@ def configure(  # noqa: PLR0913 - one argument a setting
         return cast("TracerProvider", provider)
 
 
-def tracer(*, service_name: str | None = None, needed: bool = False) -> Tracer | None:
+def tracer(*, service_name: str | None = None, needed: bool | None = None) -> Tracer | None:
     """Return the tracer our spans come from, None when nothing is to be traced.
 
     Args:
         service_name: the resource's service.name, should a private provider have to be made.
-        needed: True makes a private provider where there is none (a session is being opened).
+        needed: True makes a private provider where there is none (a session is being opened), False makes none; by
+            default it is made where calls outside sessions are traced as well (`serve_everything`).
     """
     entered = _entered.get()
     if entered is not None:
         return entered.tracer
     seen = _read_global()
+    if needed is None:
+        needed = _state.serves_everything
     if seen is _state.seen_global and (_state.tracer is not None or not needed):
         return _state.tracer
     with _lock:
@@ -198,7 +203,16 @@ def private_provider() -> TracerProvider | None:
 
 def serves_only_sessions() -> bool:
     """Tell whether the tracer is a private provider's: then a call outside any session passes through."""
-    return _state.is_private
+    return _state.is_private and not _state.serves_everything
+
+
+def serve_everything(on: bool) -> None:  # noqa: FBT001 - a switch
+    """Let calls outside sessions be traced, or not, in a program that has set up no provider.
+
+    They are ours to record from the first one on: no provider is made before, and one that the program sets up later is
+    joined.
+    """
+    _state.serves_everything = on
 
 
 def settings() -> config.Settings:

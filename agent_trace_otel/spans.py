@@ -350,7 +350,7 @@ def traces_here() -> bool:
 
 def in_session() -> bool:
     """Tell whether what happens here and now belongs to a session; a few dictionary look-ups when it doesn't."""
-    return pipeline.tracer() is not None and identity.current() is not None
+    return pipeline.tracer(needed=False) is not None and identity.current() is not None
 
 
 def is_of_session(path: str) -> bool:

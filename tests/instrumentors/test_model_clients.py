@@ -531,11 +531,25 @@ def test_a_suppressed_call_leaves_nothing(library: Library, server: ModelServer,
     assert calls(recorded) == []
 
 
-def test_without_a_session_there_is_no_folder(library: Library, server: ModelServer, recorded: Recorded) -> None:
+def test_where_only_sessions_are_recorded_others_make_no_folder(
+    library: Library, server: ModelServer, recorded: Recorded
+) -> None:  # the recording began anew after the library was switched on
     client = library.client(server.url)
     library.create(client, **headers("whole"))
     assert len(list(library.create(client, stream=True, **headers("stream")))) > 3
     assert recorded.sessions() == []
+
+
+def test_one_line_is_enough(library: Library, server: ModelServer, recorded: Recorded) -> None:
+    at.instrument(library.name)
+    client = library.client(server.url)
+    library.create(client, **headers("whole"))
+    list(library.create(client, stream=True, **headers("stream")))
+    whole, streamed = (call for session in recorded.sessions() for call in calls(recorded, session))
+    assert {whole.told["gen_ai.response.id"], streamed.told["gen_ai.response.id"]} == {library.id}
+    at.uninstrument()
+    library.create(client, **headers("whole"))
+    assert len(recorded.sessions()) == 2
 
 
 def test_threads_and_tasks_make_one_span_each(library: Library, server: ModelServer, recorded: Recorded) -> None:
