@@ -113,7 +113,7 @@ def test_once_the_back_end_takes_spans_again_the_process_sends_what_it_owes(
     backend.always = lambda _: Reply(503)
     processor = start()
     end(processor, folder, *range(10))
-    assert not processor.force_flush(200)
+    assert not processor.force_flush(10_000)
     assert undelivered(folder) == {target_name(backend.url): 10}  # the folder says whom it is meant for
     backend.received.clear()
     backend.always = lambda _: Reply()
@@ -128,7 +128,7 @@ def test_it_sends_what_it_owes_at_five_hundred_a_second(backend: Backend, start:
     backend.always = lambda _: Reply(503)
     processor = start()
     end(processor, folder, *range(600))
-    processor.force_flush(200)
+    processor.force_flush(10_000)
     times: list[float] = []
     backend.received.clear()
     backend.always = lambda _: times.append(time.monotonic()) or Reply()
