@@ -31,6 +31,7 @@ from agent_trace_otel.capture.signals import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
 
     from agent_trace_otel.capture.run.plan import Plan
     from agent_trace_otel.capture.run.session import RunSession
@@ -52,10 +53,10 @@ def run(plan: Plan, say: Callable[[str], None]) -> NoReturn:
     if not plan.parent and os.environ.get("OTEL_TRACES_SAMPLER") in _DECIDED_BY_ROOT:
         session = _opened(plan, os.getpid())
         plan = plan._replace(flags=session.flags)
-    signal.signal(signal.SIGCHLD, take_no_notice)
+    before = signal.signal(signal.SIGCHLD, take_no_notice)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)  # also in the threads to come
     try:
-        program = _started(plan.command, plan.environment(os.environ, reports.path), mask)
+        program = _started(plan.command, plan.environment(os.environ, reports.path), mask, before)
     except (OSError, ValueError) as error:
         reports.close()
         say(f"can't run {plan.command[0]}: {(error.strerror if isinstance(error, OSError) else None) or error}")
@@ -96,18 +97,34 @@ def _opened(plan: Plan, pid: int) -> RunSession:
     return RunSession(plan, pid)
 
 
-def _started(command: tuple[str, ...], environment: Mapping[str, str], mask: Iterable[int]) -> subprocess.Popen[bytes]:
+def _started(
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    mask: Iterable[int],
+    on_child: Callable[[int, FrameType | None], object] | int | None,
+) -> subprocess.Popen[bytes]:
     """Start the program; it inherits what this process inherited.
+
+    Args:
+        command: its command line.
+        environment: its variables.
+        mask: the signals that this process had blocked.
+        on_child: what it did about SIGCHLD.
 
     Raises:
         OSError: there is no such program, or it can't be executed.
         ValueError: a word of the command can't be passed on.
     """
+
+    def put_signals_back() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if on_child is None else on_child)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
     return subprocess.Popen(  # noqa: S603 - what the user asked to run
         command,
         env=environment,
         close_fds=False,  # what this process opens is closed all the same
-        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),  # noqa: PLW1509 - there is one thread as yet
+        preexec_fn=put_signals_back,  # noqa: PLW1509 - there is one thread as yet
     )
 
 
