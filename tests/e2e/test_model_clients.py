@@ -30,8 +30,8 @@ ENVIRONMENTS = {
     "boto3, the oldest": (("boto3==1.34.116", "botocore==1.34.116"), BEDROCK),
     "boto3, the newest": (("boto3",), BEDROCK),
     "aiobotocore": (("aiobotocore",), BEDROCK),
-    "litellm, the oldest": (("litellm==1.80.0",), LITELLM),
-    "litellm, the newest": (("litellm",), LITELLM),
+    "litellm, the oldest": (("litellm==1.80.0", "mcp"), LITELLM),
+    "litellm, the newest": (("litellm", "mcp"), LITELLM),
 }
 
 
