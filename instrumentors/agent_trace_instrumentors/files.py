@@ -24,7 +24,7 @@ import re
 import sys
 from _thread import get_ident
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from agent_trace_instrumentors._base import Instrumentor, Target, is_suppressed
 from agent_trace_otel import guard, point_events, semconv, spans
@@ -199,9 +199,9 @@ def _begin(opened: Any, told: _Told) -> None:  # noqa: ANN401 - as above
 def _path_to_tell(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """Return the absolute path of a file that is one of the program's own; None for any other, or a descriptor."""
     file = args[0] if args else kwargs["file"]
-    if isinstance(file, int):
+    if not isinstance(file, (str, bytes, os.PathLike)):
         return None
-    path = file if type(file) is str else os.fsdecode(file)
+    path = file if type(file) is str else os.fsdecode(cast("os.PathLike[str]", file))
     if _NEVER.search(path):
         return None
     here = os.getcwd()

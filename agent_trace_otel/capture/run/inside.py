@@ -68,15 +68,15 @@ class Watcher:
     @staticmethod
     def _with_stand_in(spec: ModuleSpec | None) -> ModuleSpec | None:
         """Have tracers without a provider followed from the moment that there can be any."""
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
+        loader: Any = None if spec is None else spec.loader
+        execute = getattr(loader, "exec_module", None)
+        if execute is not None and not isinstance(loader, type):  # a class loads many a module
 
             def execute_and_install(module: ModuleType) -> None:
                 execute(module)
                 _install(module)
 
-            with_attributes: Any = spec.loader
-            with_attributes.exec_module = execute_and_install
+            loader.exec_module = execute_and_install
         return spec
 
     def _found_by_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
