@@ -24,7 +24,7 @@ import re
 import sys
 from _thread import get_ident
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from agent_trace_instrumentors._base import Instrumentor, Target, is_suppressed
 from agent_trace_otel import guard, point_events, semconv, spans
@@ -201,7 +201,7 @@ def _path_to_tell(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     file = args[0] if args else kwargs["file"]
     if not isinstance(file, (str, bytes, os.PathLike)):
         return None
-    path = file if type(file) is str else os.fsdecode(cast("os.PathLike[str]", file))
+    path = os.fsdecode(file)  # pyright: ignore[reportUnknownArgumentType] - os.PathLike of whatever
     if _NEVER.search(path):
         return None
     here = os.getcwd()
