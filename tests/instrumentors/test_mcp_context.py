@@ -67,7 +67,7 @@ def test_calls_over_one_connection_go_to_the_session_they_are_made_in(recorded: 
             assert sorted(span.kind.name for span in asked) == ["CLIENT", "SERVER"]
 
 
-def test_without_a_session_and_a_provider_calls_pass_through_and_load_no_sdk(tmp_path: Path) -> None:
+def test_without_a_session_and_a_provider_the_first_call_makes_ours(tmp_path: Path) -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -76,6 +76,8 @@ import agent_trace_otel
 agent_trace_otel.instrument("mcp")
 from mcp_demo import connected
 from agent_trace_instrumentors.mcp import McpInstrumentor
+
+print("opentelemetry.sdk" in sys.modules)
 
 async def main():
     async with connected("in memory", {{}}) as client:
@@ -92,8 +94,10 @@ print(McpInstrumentor().unpatched, "opentelemetry.sdk" in sys.modules)
         text=True,
         check=True,
     )
-    assert done.stdout == "3\n() False\n"
-    assert not (tmp_path / "traces").exists()
+    assert done.stdout == "False\n3\n() True\n"
+    recorded = Recorded(tmp_path / "traces")
+    found = [span for session_id in recorded.sessions() for span in recorded.spans(session_id)]
+    assert sorted(span.kind.name for span in found if span.name == "tools/call add") == ["CLIENT", "SERVER"]
 
 
 @pytest.mark.parametrize("way", NEAR)
