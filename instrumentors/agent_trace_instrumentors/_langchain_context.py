@@ -7,12 +7,14 @@ code of each chain and tool, which is where the span is made current: nothing ha
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import context as context_api
 
+from agent_trace_instrumentors._first_step import afirst_step_in, first_step_in
 from agent_trace_otel import guard
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class _Step:
         self.run: Run | None = None
         self._entered: Token[Context] | None = None
 
+    @guard.guarded("lend a span to the client of a LangChain model")
     def enter(self) -> None:
         if self.run is not None and self.run.loan is not None and self._entered is None:
             self._entered = context_api.attach(self.run.loan.context())
@@ -156,75 +159,30 @@ def _enter_step() -> None:
         step.enter()
 
 
+@contextmanager
+def _first_step() -> Generator[None, None, None]:
+    step = _Step()
+    token = _step.set(step)
+    try:
+        yield
+    finally:
+        step.leave()
+        _step.reset(token)
+
+
 def around_stream(_original: Callable[..., Any]) -> Wrapper:
     """Lend a model's span to the client that a generator calls in its first step."""
 
     def stream(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - a generator
-        return _streamed(wrapped(*args, **kwargs))
+        return first_step_in(_first_step(), wrapped(*args, **kwargs))
 
     return stream
-
-
-def _streamed(inner: Iterator[Any]) -> Generator[Any, Any, None]:
-    yield from _Steps(inner)
-
-
-class _Steps:
-    """A generator whose first step is one in which a model's run may begin."""
-
-    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - a generator of LangChain's or of a subclass's
-        self._inner = inner
-        self._is_begun = False
-        for name in ("send", "throw", "close"):  # those that ``yield from`` hands on
-            if hasattr(inner, name):
-                setattr(self, name, getattr(inner, name))
-
-    def __iter__(self) -> _Steps:
-        return self
-
-    def __next__(self) -> Any:  # noqa: ANN401 - the user's own values
-        if self._is_begun:
-            return next(self._inner)
-        self._is_begun = True
-        step = _Step()
-        token = _step.set(step)
-        try:
-            return next(self._inner)
-        finally:
-            step.leave()
-            _step.reset(token)
 
 
 def around_astream(_original: Callable[..., Any]) -> Wrapper:
     """Do the same for an asynchronous generator."""
 
     def stream(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - a generator
-        return _astreamed(wrapped(*args, **kwargs))
+        return afirst_step_in(_first_step(), wrapped(*args, **kwargs))
 
     return stream
-
-
-async def _astreamed(inner: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - as above
-    step = _Step()
-    token = _step.set(step)
-    try:
-        item = await anext(inner)
-    except StopAsyncIteration:
-        return
-    finally:
-        step.leave()
-        _step.reset(token)
-    while True:
-        try:
-            yield item
-        except GeneratorExit:
-            await inner.aclose()
-            raise
-        except BaseException as error:  # noqa: BLE001 - it is thrown into the original, which decides
-            following = inner.athrow(error)
-        else:
-            following = anext(inner)
-        try:
-            item = await following
-        except StopAsyncIteration:
-            return

@@ -15,15 +15,15 @@ it was, and what switches that off (``set_tracing_disabled``, other processors) 
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as context_api
 
+from agent_trace_instrumentors import _agents_models as models
 from agent_trace_instrumentors import _agents_spans as told
 from agent_trace_instrumentors._base import Instrumentor, Library, Target
 from agent_trace_instrumentors._model_call import Loan
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 MAX_OPEN: Final = 10_000
 """Spans remembered: one that nobody finishes must not stay for ever."""
-_request: Final[ContextVar[dict[str, Any] | None]] = ContextVar("agent_trace_agents_request", default=None)
-"""What the model is being asked, until its span has begun."""
 _function: Final[ContextVar[_Told | None]] = ContextVar("agent_trace_agents_function", default=None)
 """The function call that has begun here and has not said what it is called with."""
 
@@ -131,8 +129,7 @@ def _start_guardrail(begun: _Told) -> Span | None:
 
 
 def _start_model(begun: _Told) -> Span | None:
-    asked = _request.get()
-    _request.set(None)
+    asked = models.take_request()
     request = model_io.read_request(told.request_of_data(begun.data) if asked is None else asked)
     return spans.start_model_call(
         request.model,
@@ -277,66 +274,6 @@ def _answer(begun: _Told) -> dict[str, Any]:
     return {} if shown is None else {semconv.TOOL_CALL_RESULT: shown}
 
 
-# -- models ------------------------------------------------------------------------------------------------------
-
-
-def around_response(original: Callable[..., Any]) -> Wrapper:
-    """Say what a model is asked, so that its span can tell it from the start."""
-    names = _names(original)
-
-    async def respond(
-        wrapped: Callable[..., Awaitable[Any]], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:  # noqa: ANN401 - handed on
-        token = _request.set(
-            told.request_of(instance, {**dict(zip(names, args, strict=False)), **kwargs}, streams=False)
-        )
-        try:
-            return await wrapped(*args, **kwargs)
-        finally:
-            _request.reset(token)
-
-    return respond
-
-
-def around_stream(original: Callable[..., Any]) -> Wrapper:
-    """Do the same for a model that streams: its span begins in the first step."""
-    names = _names(original)
-
-    def stream(wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - handed on
-        asked = told.request_of(instance, {**dict(zip(names, args, strict=False)), **kwargs}, streams=True)
-        return _streamed(wrapped(*args, **kwargs), asked)
-
-    return stream
-
-
-def _names(original: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(original).parameters)[1:]
-
-
-async def _streamed(inner: Any, asked: dict[str, Any]) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - an asynchronous generator
-    token = _request.set(asked)
-    try:
-        item = await anext(inner)
-    except StopAsyncIteration:
-        return
-    finally:
-        _request.reset(token)
-    while True:
-        try:
-            yield item
-        except GeneratorExit:
-            await inner.aclose()
-            raise
-        except BaseException as error:  # noqa: BLE001 - it is thrown into the original, which decides
-            following = inner.athrow(error)
-        else:
-            following = anext(inner)
-        try:
-            item = await following
-        except StopAsyncIteration:
-            return
-
-
 _SPANS: Final = "agents.tracing.spans"
 _TRACES: Final = "agents.tracing.traces"
 _RESPONSES: Final = "agents.models.openai_responses"
@@ -364,10 +301,10 @@ class OpenAIAgentsInstrumentor(Instrumentor):
             for kind in ("TraceImpl", "NoOpTrace")
         ),
         Target("agents.tool_context", "ToolContext.from_agent_context", around_tool_context),
-        Target(_RESPONSES, "OpenAIResponsesModel.get_response", around_response),
-        Target(_RESPONSES, "OpenAIResponsesModel.stream_response", around_stream),
-        Target(_COMPLETIONS, "OpenAIChatCompletionsModel.get_response", around_response),
-        Target(_COMPLETIONS, "OpenAIChatCompletionsModel.stream_response", around_stream),
-        Target(_LITELLM, "LitellmModel.get_response", around_response),
-        Target(_LITELLM, "LitellmModel.stream_response", around_stream),
+        Target(_RESPONSES, "OpenAIResponsesModel.get_response", models.around_response),
+        Target(_RESPONSES, "OpenAIResponsesModel.stream_response", models.around_stream),
+        Target(_COMPLETIONS, "OpenAIChatCompletionsModel.get_response", models.around_response),
+        Target(_COMPLETIONS, "OpenAIChatCompletionsModel.stream_response", models.around_stream),
+        Target(_LITELLM, "LitellmModel.get_response", models.around_response),
+        Target(_LITELLM, "LitellmModel.stream_response", models.around_stream),
     )
