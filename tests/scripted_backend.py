@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import struct
 import threading
@@ -43,7 +44,8 @@ class Received:
 
     @property
     def request(self) -> ExportTraceServiceRequest:
-        return ExportTraceServiceRequest.FromString(self.body)
+        is_gzip = self.headers.get("content-encoding") == "gzip"
+        return ExportTraceServiceRequest.FromString(gzip.decompress(self.body) if is_gzip else self.body)
 
     @property
     def span_count(self) -> int:
