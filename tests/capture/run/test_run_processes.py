@@ -83,7 +83,7 @@ def test_a_signal_that_comes_as_the_program_ends_does_not_keep_the_end_from_bein
 
 
 def test_a_signal_that_the_caller_ignores_is_ignored(place: Place) -> None:
-    place.write("x.py", "import signal as s; print(*map(s.getsignal, (s.SIGHUP, s.SIGINT, s.SIGCHLD)))")
+    place.write("x.py", "import signal as s; print(*(int(s.getsignal(n)) for n in (s.SIGHUP, s.SIGINT, s.SIGCHLD)))")
     ignoring = (
         "import os, signal as s, sys\nfor number in (s.SIGHUP, s.SIGINT, s.SIGCHLD):\n    s.signal(number, s.SIG_IGN)\n"
         "os.execvp(sys.argv[1], sys.argv[1:])"
