@@ -72,9 +72,10 @@ class _Call(ModelCall):
             self.answered(result)
             return result
         watch = Watch(self, self.context)
-        watch.end_with(result)
         self._kept = getattr(result, "chunks", ())  # not the stream itself: it is to become garbage
-        return self.stand_in(result, watch)
+        stand_in = self.stand_in(result, watch)
+        watch.end_with(stand_in)  # litellm keeps the stream itself for longer than the program does
+        return stand_in
 
     def answered(self, answer: object) -> None:
         """End the call with its whole answer, which says who gave it."""

@@ -9,8 +9,6 @@ import asyncio
 import gc
 import json
 import os
-import time
-import weakref
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -289,15 +287,8 @@ def test_a_stream_that_is_left_is_abandoned(server: ModelServer, recorded: Recor
     stream = litellm.completion(model, HI, stream=True, api_base=base, api_key="key")
     assert isinstance(stream, litellm.CustomStreamWrapper)
     next(stream)
-    alive = weakref.ref(stream.__wrapped__)
     del stream
-    for _ in range(50):  # a thread of litellm's writes down the first chunk
-        gc.collect()
-        if alive() is None:
-            break
-        time.sleep(0.02)
-    if alive() is not None and OLD:
-        pytest.skip("this litellm keeps its streams")
+    gc.collect()
     found = call(recorded)
     assert found[semconv.OUTCOME] == "abandoned"
     assert found[semconv.CHUNKS] == 1
