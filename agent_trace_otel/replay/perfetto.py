@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 
 from agent_trace_otel import semconv
-from agent_trace_otel.replay.html.spans import RecordedSpan, SpansFile
 from agent_trace_otel.replay.lanes import OPEN, Slice, arrange
+from agent_trace_otel.replay.recorded_spans import RecordedSpan, SpansFile
 from agent_trace_otel.replay.terminal import escape
 from agent_trace_otel.store.lines import is_list, is_object
 

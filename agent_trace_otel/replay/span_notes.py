@@ -9,7 +9,7 @@ from __future__ import annotations
 from heapq import merge
 
 from agent_trace_otel import semconv
-from agent_trace_otel.replay.html.spans import SpansFile
+from agent_trace_otel.replay.recorded_spans import SpansFile
 from agent_trace_otel.store.lines import as_text
 from agent_trace_otel.store.span_events import kind_of, point
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from agent_trace_otel.replay.html.spans import RecordedSpan
+    from agent_trace_otel.replay.recorded_spans import RecordedSpan
     from agent_trace_otel.replay.timeline import Entry
 
 _PREFIX = semconv.HOOK_EVENT.removesuffix("hook")  # of what has no convention; it says nothing to a reader

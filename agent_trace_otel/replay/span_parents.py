@@ -10,12 +10,8 @@ from __future__ import annotations
 import re
 
 from agent_trace_otel.store.index import open_regular
-from agent_trace_otel.store.lines import is_list, is_object, read_event
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+from agent_trace_otel.store.lines import read_event
+from agent_trace_otel.store.requests import spans_of
 
 # as spans_file writes a span; what is quoted in a value has a backslash before each quote
 _find_ids = re.compile(rb'"spanId":"([0-9a-f]{16})","parentSpanId":"([0-9a-f]{16})"').findall
@@ -35,22 +31,10 @@ def span_parents(path: str) -> dict[str, str]:
                 if len(pairs) == line.count(_NAMES_PARENT):
                     found.update((span.decode(), parent.decode()) for span, parent in pairs)
                     continue
-                for span in _spans(read_event(line)):
+                for span in spans_of(read_event(line)):
                     span_id, parent = span.get("spanId"), span.get("parentSpanId")
                     if isinstance(span_id, str) and isinstance(parent, str):
                         found[span_id] = parent
     except OSError:
         pass
     return found
-
-
-def _spans(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the spans of an ExportTraceServiceRequest in OTLP's JSON."""
-    for resource in _objects(request, "resourceSpans"):
-        for scope in _objects(resource, "scopeSpans"):
-            yield from _objects(scope, "spans")
-
-
-def _objects(values: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    members = values.get(name)
-    return filter(is_object, members if is_list(members) else ())

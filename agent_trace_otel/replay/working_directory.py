@@ -10,8 +10,9 @@ import os
 
 from agent_trace_otel.semconv import PROCESS_WORKING_DIRECTORY, SCOPE, SCOPE_SESSION
 from agent_trace_otel.store.index import open_regular
-from agent_trace_otel.store.lines import is_list, is_object, read_event
+from agent_trace_otel.store.lines import is_object, read_event
 from agent_trace_otel.store.reader import DEFAULT_TRACE_DIR
+from agent_trace_otel.store.requests import objects, spans_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,15 +53,8 @@ def _recorded(spans_path: str) -> str | None:
 
 
 def _attributes(request: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """Yield the text attributes of each span of an ExportTraceServiceRequest in OTLP's JSON."""
-    for resource in _objects(request, "resourceSpans"):
-        for scope in _objects(resource, "scopeSpans"):
-            for span in _objects(scope, "spans"):
-                pairs = ((pair.get("key"), pair.get("value")) for pair in _objects(span, "attributes"))
-                texts = ((str(key), value.get("stringValue")) for key, value in pairs if is_object(value))
-                yield {key: text for key, text in texts if isinstance(text, str)}
-
-
-def _objects(values: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    members = values.get(name)
-    return filter(is_object, members if is_list(members) else ())
+    """Yield the text attributes of each span of a request."""
+    for span in spans_of(request):
+        pairs = ((pair.get("key"), pair.get("value")) for pair in objects(span, "attributes"))
+        texts = ((str(key), value.get("stringValue")) for key, value in pairs if is_object(value))
+        yield {key: text for key, text in texts if isinstance(text, str)}

@@ -12,7 +12,7 @@ from dialects.programs import BESIDE_OURS, DATA, HERE, PROGRAMS, python_with, re
 from packages import UnavailableError
 
 from agent_trace_otel import semconv
-from agent_trace_otel.replay.html.spans import SpansFile
+from agent_trace_otel.replay.recorded_spans import SpansFile
 from agent_trace_otel.replay.stats import figures
 from agent_trace_otel.store.index import SessionIndex
 from agent_trace_otel.store.reader import Session

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    from agent_trace_otel.replay.html.spans import RecordedSpan
+    from agent_trace_otel.replay.recorded_spans import RecordedSpan
 
     Detail: TypeAlias = dict[str, Any]
     Part: TypeAlias = dict[str, Any]

@@ -27,9 +27,9 @@ from agent_trace_otel.replay.html.readable import readable, readable_text
 from agent_trace_otel.replay.html.rows import LATEST
 from agent_trace_otel.replay.html.same_calls import folded
 from agent_trace_otel.replay.html.span_rows import span_rows
-from agent_trace_otel.replay.html.spans import SpansFile
 from agent_trace_otel.replay.listing import summary
 from agent_trace_otel.replay.notes import notes
+from agent_trace_otel.replay.recorded_spans import SpansFile
 from agent_trace_otel.replay.text import state_line
 
 TYPE_CHECKING = False

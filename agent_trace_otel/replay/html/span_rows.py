@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent_trace_otel.replay.html.details import Detail
-    from agent_trace_otel.replay.html.spans import RecordedSpan
+    from agent_trace_otel.replay.recorded_spans import RecordedSpan
 
 
 def span_rows(spans: Iterable[RecordedSpan]) -> Iterator[tuple[Row, Detail]]:

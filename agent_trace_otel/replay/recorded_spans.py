@@ -1,8 +1,8 @@
 """spans.jsonl -> the spans of a session as plain values, without OpenTelemetry.
 
-Comes in: the path of a spans.jsonl. Goes out: RecordedSpan objects in file order, a line in memory at a time. Called by
-`page`, and by other views that want more than the timeline says. A line or a span that can't be read is passed over and
-counted.
+Comes in: the path of a spans.jsonl. Goes out: RecordedSpan objects in file order, a line in memory at a time. Called
+by the HTML page, Perfetto's export and notes, which want more than the timeline says. A line or a span that can't be
+read is passed over and counted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 
 from agent_trace_otel.dialects import Given, read
-from agent_trace_otel.store.lines import is_list, is_object
+from agent_trace_otel.store.lines import is_object
+from agent_trace_otel.store.requests import objects, scopes_of
 from agent_trace_otel.store.spans_file import SpansReader
 
 TYPE_CHECKING = False
@@ -59,13 +60,13 @@ class RecordedSpan:
         self.message = _text(status, "message") if is_object(status) else ""
         self.events = [
             (_nanoseconds(event.get("timeUnixNano")), _text(event, "name"), _attributes(event))
-            for event in _objects(found, "events")
+            for event in objects(found, "events")
         ]
         told = [(name, attributes) for _, name, attributes in self.events]
         reading = read(Given(self.attributes, self.name, scope, told))
         self.told, self.dialects = reading.attributes, reading.dialects
         self.announces = reading.announces and not self.failed
-        self.links = [(_text(link, "traceId"), _text(link, "spanId")) for link in _objects(found, "links")]
+        self.links = [(_text(link, "traceId"), _text(link, "spanId")) for link in objects(found, "links")]
 
 
 class SpansFile:
@@ -84,11 +85,10 @@ class SpansFile:
             return
         reader = SpansReader(self._path)
         for request in reader.requests():
-            for resource in _objects(request, "resourceSpans"):
-                for scope in _objects(resource, "scopeSpans"):
-                    about = scope.get("scope")
-                    name = _text(about, "name") if is_object(about) else ""
-                    yield from self._read(_objects(scope, "spans"), name)
+            for scope in scopes_of(request):
+                about = scope.get("scope")
+                name = _text(about, "name") if is_object(about) else ""
+                yield from self._read(objects(scope, "spans"), name)
         self.unreadable += reader.skipped
 
     def _read(self, found: list[dict[str, Any]], scope: str) -> Iterator[RecordedSpan]:
@@ -105,7 +105,7 @@ class SpansFile:
 
 
 def _attributes(holder: dict[str, Any]) -> dict[str, Any]:
-    return {_text(pair, "key"): _value(pair.get("value"), 0) for pair in _objects(holder, "attributes")}
+    return {_text(pair, "key"): _value(pair.get("value"), 0) for pair in objects(holder, "attributes")}
 
 
 def _value(value: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
@@ -116,9 +116,9 @@ def _value(value: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
         if kind == "intValue" and isinstance(inner, str):
             return int(inner)
         if kind == "arrayValue" and is_object(inner):
-            return [_value(item, depth + 1) for item in _objects(inner, "values")]
+            return [_value(item, depth + 1) for item in objects(inner, "values")]
         if kind == "kvlistValue" and is_object(inner):
-            return {_text(pair, "key"): _value(pair.get("value"), depth + 1) for pair in _objects(inner, "values")}
+            return {_text(pair, "key"): _value(pair.get("value"), depth + 1) for pair in objects(inner, "values")}
         return inner
     return None
 
@@ -134,11 +134,6 @@ def _nanoseconds(value: object) -> int:
         msg = f"no time: {value}"
         raise ValueError(msg)
     return time
-
-
-def _objects(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    values = holder.get(name)
-    return [value for value in values if is_object(value)] if is_list(values) else []
 
 
 def _text(holder: dict[str, Any], name: str) -> str:
