@@ -40,7 +40,6 @@ def instrument(*names: str) -> tuple[str, ...]:
         agent_trace_otel.instrument("subprocesses")
     """
     _check(names)
-    from agent_trace_otel import pipeline
 
     for name in names or (name for name, entry in INSTRUMENTORS.items() if not entry.opt_in):
         load(name)().instrument()
@@ -62,7 +61,6 @@ def uninstrument(*names: str) -> tuple[str, ...]:
         UsageError: there is no instrumentor of that name.
     """
     _check(names)
-    from agent_trace_otel import pipeline
 
     for name in _switched.intersection(names or _switched):
         load(name)().uninstrument()

@@ -1,4 +1,4 @@
-"""What the documents say is so: their links and paths lead somewhere, commands and variables are those that there are."""
+"""What the documents say is so: links and paths lead somewhere, commands and variables are those that there are."""
 
 from __future__ import annotations
 
