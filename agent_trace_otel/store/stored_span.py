@@ -23,7 +23,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from agent_trace_otel.store.spans_file import IS_REMOTE, TRACE_FLAGS, bytes_of_base64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
 _DROPPED = "droppedAttributesCount"
 _KINDS: dict[int | str, SpanKind] = {
@@ -126,7 +126,7 @@ def _read(span: Mapping[str, Any], resource: Resource, scope: InstrumentationSco
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None]:
     """Turn what foreign JSON makes Python raise into a ValueError that says what was found."""
     try:
         yield
