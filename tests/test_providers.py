@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from collecting_posting import CollectingPosting, collect
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
@@ -34,24 +35,10 @@ def echo(text: str) -> str:
     return text
 
 
-class CollectingExporter(InMemorySpanExporter):
-    """Stands where the OTLP exporter would; remembers how it was made."""
-
-    made: list[CollectingExporter]
-
-    def __init__(self, endpoint: str, **settings: object) -> None:
-        super().__init__()
-        self.endpoint = endpoint
-        self.headers = settings.get("headers")
-        self.made.append(self)
-
-
 @pytest.fixture
-def exporters(monkeypatch: pytest.MonkeyPatch) -> list[CollectingExporter]:
-    """Put a collecting exporter in the place of the stock one; return those that were made."""
-    CollectingExporter.made = []
-    monkeypatch.setattr("opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter", CollectingExporter)
-    return CollectingExporter.made
+def exporters(monkeypatch: pytest.MonkeyPatch) -> list[CollectingPosting]:
+    """Keep what would be sent; return the back ends that it would go to."""
+    return collect(monkeypatch)
 
 
 @pytest.fixture
@@ -230,7 +217,7 @@ def test_configure_on_a_bare_process_sets_the_global_provider(recorded: Recorded
 
 
 def test_configure_applies_its_settings_to_sessions_that_come_after_a_first_one(
-    tmp_path: Path, recorded: Recorded, exporters: list[CollectingExporter]
+    tmp_path: Path, recorded: Recorded, exporters: list[CollectingPosting]
 ) -> None:
     with session("before"):
         pass
@@ -244,7 +231,7 @@ def test_configure_applies_its_settings_to_sessions_that_come_after_a_first_one(
     assert len(recorded.sessions()) == 1
 
 
-def test_configure_again_replaces_what_was_set_before(recorded: Recorded, exporters: list[CollectingExporter]) -> None:
+def test_configure_again_replaces_what_was_set_before(recorded: Recorded, exporters: list[CollectingPosting]) -> None:
     provider = configure(endpoint="http://127.0.0.1:1")
     with session("first"):
         pass
@@ -278,7 +265,7 @@ def test_the_agents_name_is_the_service_name_where_none_is_set(recorded: Recorde
 # -- sending -----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_sent_unless_an_endpoint_is_named(recorded: Recorded, exporters: list[CollectingExporter]) -> None:
+def test_nothing_is_sent_unless_an_endpoint_is_named(recorded: Recorded, exporters: list[CollectingPosting]) -> None:
     configure()
     with session("agent"):
         echo("x")
@@ -304,7 +291,7 @@ GENERAL = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4/base/"}
     ],
 )
 def test_which_endpoint_is_meant(
-    tmp_path: Path, exporters: list[CollectingExporter], argument: str | None, variables: dict[str, str], url: str
+    tmp_path: Path, exporters: list[CollectingPosting], argument: str | None, variables: dict[str, str], url: str
 ) -> None:
     with recording(tmp_path / "traces", **variables):
         configure(endpoint=argument)
@@ -320,7 +307,7 @@ def test_which_endpoint_is_meant(
     ids=str,
 )
 def test_what_turns_sending_off_leaves_the_folder(
-    tmp_path: Path, exporters: list[CollectingExporter], variables: dict[str, str]
+    tmp_path: Path, exporters: list[CollectingPosting], variables: dict[str, str]
 ) -> None:
     with recording(tmp_path / "traces", **(GENERAL | variables)) as recorded:
         configure()
@@ -331,7 +318,7 @@ def test_what_turns_sending_off_leaves_the_folder(
         assert names(recorded.spans()) == ["execute_tool echo", "invoke_agent agent"]
 
 
-def test_otel_sdk_disabled_turns_recording_off_too(tmp_path: Path, exporters: list[CollectingExporter]) -> None:
+def test_otel_sdk_disabled_turns_recording_off_too(tmp_path: Path, exporters: list[CollectingPosting]) -> None:
     with recording(tmp_path / "traces", OTEL_SDK_DISABLED="true", **GENERAL) as recorded:
         configure()
         with session("agent"):
@@ -343,7 +330,7 @@ def test_otel_sdk_disabled_turns_recording_off_too(tmp_path: Path, exporters: li
 @pytest.mark.parametrize("variables", [{}, TRACES, GENERAL], ids=str)
 def test_in_a_users_provider_nothing_is_sent_unless_asked(
     tmp_path: Path,
-    exporters: list[CollectingExporter],
+    exporters: list[CollectingPosting],
     users: tuple[TracerProvider, InMemorySpanExporter],
     variables: dict[str, str],
 ) -> None:
@@ -357,7 +344,7 @@ def test_in_a_users_provider_nothing_is_sent_unless_asked(
 
 
 def test_in_a_users_provider_an_endpoint_of_ours_gets_the_redacted_copies(
-    tmp_path: Path, exporters: list[CollectingExporter], users: tuple[TracerProvider, InMemorySpanExporter]
+    tmp_path: Path, exporters: list[CollectingPosting], users: tuple[TracerProvider, InMemorySpanExporter]
 ) -> None:
     with recording(tmp_path / "traces", **OURS) as recorded:
         trace_api.set_tracer_provider(users[0])
@@ -370,7 +357,7 @@ def test_in_a_users_provider_an_endpoint_of_ours_gets_the_redacted_copies(
         assert [told(span) for span in sent] == [told(span) for span in written]
 
 
-def test_what_is_sent_is_what_is_written(recorded: Recorded, exporters: list[CollectingExporter]) -> None:
+def test_what_is_sent_is_what_is_written(recorded: Recorded, exporters: list[CollectingPosting]) -> None:
     configure(endpoint=ARGUMENT, headers={"x-api-key": "k"})
     with session("agent"):
         echo(SECRET)
@@ -386,7 +373,7 @@ def test_what_is_sent_is_what_is_written(recorded: Recorded, exporters: list[Col
 )
 def test_grpc_is_warned_about_once_and_http_is_spoken(
     tmp_path: Path,
-    exporters: list[CollectingExporter],
+    exporters: list[CollectingPosting],
     caplog: pytest.LogCaptureFixture,
     variables: dict[str, str],
     hint: str,

@@ -14,7 +14,7 @@ LIBRARIES = {
     "mcp_agent.py": "mcp",
     "openai_agent.py": "openai",
 }
-"""Those whose library comes with the test extra; the others are run by tests/e2e/test_run.py."""
+"""Those whose library comes with the test extra; the others are run by tests/e2e/test_runs.py."""
 
 
 def test_every_example_is_tested() -> None:

@@ -7,26 +7,23 @@ import uuid
 from pathlib import Path
 
 import pytest
+from collecting_posting import CollectingPosting, collect
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, TraceIdRatioBased
 
 from agent_trace_otel import pipeline, session, trace_tool
 from agent_trace_otel.provider import RecordingSampler
 from agent_trace_otel.testing import Recorded, recording
 
-SENT = "opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 
 
 @pytest.fixture
-def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """Put an exporter that keeps what it gets in the place of the stock one."""
-    made = InMemorySpanExporter()
-    monkeypatch.setattr(SENT, lambda **_: made)
-    return made
+def exporters(monkeypatch: pytest.MonkeyPatch) -> list[CollectingPosting]:
+    """Keep what would be sent."""
+    return collect(monkeypatch)
 
 
 @trace_tool
@@ -53,7 +50,7 @@ def sampled(spans: list[ReadableSpan]) -> list[bool]:
     ids=str,
 )
 def test_the_folder_has_everything_and_only_sampled_spans_are_sent(
-    tmp_path: Path, exporter: InMemorySpanExporter, variables: dict[str, str], is_sent: bool
+    tmp_path: Path, exporters: list[CollectingPosting], variables: dict[str, str], is_sent: bool
 ) -> None:
     with recording(tmp_path / "traces", **ENDPOINT, **variables) as recorded:
         with session("agent"):
@@ -63,13 +60,13 @@ def test_the_folder_has_everything_and_only_sampled_spans_are_sent(
             "session_start", "tool_call", "tool_result", "session_end",
         ]  # fmt: skip
         assert sampled(recorded.spans()) == [is_sent, is_sent]
-        sent = [span.name for span in exporter.get_finished_spans()]
+        sent = [span.name for exporter in exporters for span in exporter.get_finished_spans()]
         assert sent == (["execute_tool echo", "invoke_agent agent"] if is_sent else [])
 
 
 @pytest.mark.parametrize("name", ["traceidratio", "parentbased_traceidratio"])
 def test_a_ratio_decides_by_the_hash_of_the_trace_id_for_whole_sessions(
-    tmp_path: Path, exporter: InMemorySpanExporter, name: str
+    tmp_path: Path, exporters: list[CollectingPosting], name: str
 ) -> None:
     variables = {"OTEL_TRACES_SAMPLER": name, "OTEL_TRACES_SAMPLER_ARG": "0.5"}
     with recording(tmp_path / "traces", **ENDPOINT, **variables) as recorded:
@@ -83,7 +80,7 @@ def test_a_ratio_decides_by_the_hash_of_the_trace_id_for_whole_sessions(
             assert sampled(recorded.spans(session_id)) == [is_sampled, is_sampled]
             expected += [session_id, session_id] if is_sampled else []
         assert pipeline.force_flush()
-        sent = exporter.get_finished_spans()
+        sent = [span for exporter in exporters for span in exporter.get_finished_spans()]
         assert [span.attributes["session.id"] for span in sent] == expected
         assert 0 < len(sent) < 80
 

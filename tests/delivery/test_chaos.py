@@ -1,6 +1,6 @@
 """Nothing is lost between the folder and the back end, however bad the day: each day with few spans.
 
-tests/e2e/test_chaos.py has the same days with 20,000.
+tests/e2e/test_bad_days.py has the same days with 20,000.
 """
 
 from __future__ import annotations

@@ -174,7 +174,9 @@ def test_a_folder_removed_in_the_middle_comes_back(tmp_path: Path) -> None:
     assert read_meta(tmp_path)["tool_calls"] == 1
 
 
-def test_lines_that_cant_be_written_are_counted_and_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_that_cant_be_written_are_told_once_and_counted_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
     guard.failures.clear()
     writer = begin(tmp_path / "file")
@@ -182,7 +184,8 @@ def test_lines_that_cant_be_written_are_counted_and_told_once(tmp_path: Path, ca
     writer.end(START + 1)
     guard.failures.clear()
     assert writer.lost == 2
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.WARNING]
+    assert caplog.records[1].getMessage() == "2 lines of session s-1 could not be written to its folder"
     assert writer.meta().agent_name == "agent"
 
 

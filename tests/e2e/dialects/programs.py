@@ -1,7 +1,7 @@
 """The programs beside this file that say how each instrumentation tells its spans: what each needs, and how it is run.
 
 ``PYTHONPATH=tests:tests/e2e python -m dialects.programs [NAME ...]`` records anew into tests/data/dialects; then
-``REVIEW=1 pytest tests/dialects/test_recordings.py`` writes how they are read, and you read the difference.
+``REVIEW=1 pytest tests/dialects/test_recorded_spans.py`` writes how they are read, and you read the difference.
 """
 
 from __future__ import annotations

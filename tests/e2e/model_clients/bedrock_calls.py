@@ -1,6 +1,6 @@
 """Amazon Bedrock through botocore, and aiobotocore where it is there: one span a call, however it ends.
 
-Run by ``tests/e2e/test_model_clients.py`` in environments that have them.
+Run by ``tests/e2e/test_client_versions.py`` in environments that have them.
 """
 
 from __future__ import annotations

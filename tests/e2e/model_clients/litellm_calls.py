@@ -1,6 +1,6 @@
 """litellm: one span a call, with the client below it traced or not, and none where litellm tells its calls itself.
 
-Run by ``tests/e2e/test_model_clients.py`` in an environment that has it.
+Run by ``tests/e2e/test_client_versions.py`` in an environment that has it.
 """
 
 from __future__ import annotations
