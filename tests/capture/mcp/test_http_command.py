@@ -243,8 +243,8 @@ def test_the_requests_of_a_traced_agents_servers_are_part_of_its_session(
         through.post(tool_call("joined"))
         through.stop(signal.SIGTERM)
     assert through.recorded.sessions() == [session_id]
-    # nobody has recorded the session before; its agent's own process ends it
-    assert [found.event_type for found in through.recorded.events()] == ["session_start", "tool_call", "tool_result"]
+    # its agent's own process begins and ends it
+    assert [found.event_type for found in through.recorded.events()] == ["tool_call", "tool_result"]
     (span,) = through.recorded.spans()
     assert span.parent is not None
     assert f"{span.parent.trace_id:032x}-{span.parent.span_id:016x}" in TRACEPARENT
