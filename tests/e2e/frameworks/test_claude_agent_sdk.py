@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,10 @@ MODEL = "claude-opus-5-5"
 TOKENS = [(1812, 40), (1923, 41)]
 
 
+_PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+"""With our command: a project's settings name it without its place."""
+
+
 class Place:
     """The client's home and project, and how the SDK reaches it.
 
@@ -58,7 +63,7 @@ class Place:
         return ClaudeAgentOptions(
             cli_path=str(self._program),
             cwd=str(self.workspace.project),
-            env={**self._environment, **(more or {})},
+            env={**self._environment, "PATH": _PATH, **(more or {})},
             setting_sources=["user", "project", "local"],
             **{"permission_mode": "bypassPermissions", **given},
         )
@@ -309,6 +314,7 @@ def test_hooks_leave_a_client_to_the_program_that_tells_of_it(traced: Recorded, 
     try:
         with at.session("test") as session:
             place.ask("one_bash", more={"AGENT_TRACE_RECORDER_IDLE": "60"})
+        assert installed.recorder(place.workspace)["status"], "no hook has run"
     finally:
         story.leave(installed, place.workspace)
     assert traced.sessions() == [session.id]  # the hooks would have written beside it
