@@ -15,6 +15,8 @@ pytestmark = pytest.mark.e2e
 _NOT_IN_A_CLONE = (".git", ".venv*", ".ci", "__pycache__", ".*_cache", ".hypothesis", "dist", ".agent-traces")
 
 Run = Callable[..., str]
+NO_PRICES = 'agent-trace: no prices, so no cost of single model calls: pip install "agent-trace-otel[cost]"\n'
+"""What a base installation says beside tokens."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def agent_trace(tmp_path_factory: pytest.TempPathFactory) -> Run:
     work.mkdir()
     environment = packages.plain_environment(XDG_CONFIG_HOME=str(directory), HOME=str(directory))
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, said: str = "") -> str:
         done = subprocess.run(
             [str(programs / "agent-trace"), *arguments],
             cwd=work,
@@ -39,7 +41,7 @@ def agent_trace(tmp_path_factory: pytest.TempPathFactory) -> Run:
             encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr
-        assert not done.stderr
+        assert done.stderr == said
         return done.stdout
 
     return run
@@ -53,7 +55,7 @@ def test_demo_ends_with_a_replay_and_every_command_works_on_it(agent_trace: Run)
     assert listed["agent_name"] == "demo-agent"
     assert listed["state"] == "ended"
     assert "demo-agent" in agent_trace("list")
-    assert f"{listed['tool_calls']} tool calls" in agent_trace("stats")
+    assert f"{listed['tool_calls']} tool calls" in agent_trace("stats", said=NO_PRICES)
     inspected = json.loads(agent_trace("inspect"))
     assert inspected["session_id"] == listed["session_id"]
     request = json.loads(agent_trace("export", "--format", "otlp"))
