@@ -66,6 +66,26 @@ def install(folder: Path, *requirements: str) -> Path:
     return folder / "bin"
 
 
+def python_with(kind: str, *requirements: str) -> Path:
+    """Return the interpreter of an environment that holds this checkout, pytest and some packages, made on first use.
+
+    Args:
+        kind: what the environment's folder is called, before what tells environments apart.
+        requirements: the packages.
+
+    Raises:
+        UnavailableError: pip failed.
+    """
+    wanted = [*requirements, "pytest>=8", "hypothesis>=6.100", "-e", str(REPOSITORY)]
+    key = hashlib.sha256(" ".join([*wanted, sys.prefix]).encode()).hexdigest()[:12]
+    folder = cache_dir() / f"{kind}-{key}"
+    ready = folder / "installed"  # written last: an interrupted installation starts anew
+    if not ready.exists():
+        install(folder, *wanted)
+        ready.touch()
+    return folder / "bin" / "python"
+
+
 def node_modules(requirement: str, program: str = "", *, beside: Sequence[str] = ()) -> Path:
     """Return the ``node_modules`` folder of an npm package and what it depends on, installing it on first use.
 

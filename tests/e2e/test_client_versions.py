@@ -6,13 +6,11 @@ environment that holds what it is about.
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from packages import REPOSITORY, cache_dir, install, plain_environment
+from packages import REPOSITORY, plain_environment, python_with
 
 pytestmark = pytest.mark.e2e
 
@@ -35,25 +33,13 @@ ENVIRONMENTS = {
 }
 
 
-def python_with(requirements: tuple[str, ...]) -> Path:
-    """Return the interpreter of an environment that holds this checkout and some packages, made on first use."""
-    wanted = [*requirements, "pytest>=8", "hypothesis>=6.100", "-e", str(REPOSITORY)]
-    key = hashlib.sha256(" ".join([*wanted, sys.prefix]).encode()).hexdigest()[:12]
-    folder = cache_dir() / f"model-client-{key}"
-    ready = folder / "installed"  # written last: an interrupted installation starts anew
-    if not ready.exists():
-        install(folder, *wanted)
-        ready.touch()
-    return folder / "bin" / "python"
-
-
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_its_tests_pass_with_other_versions(name: str, tmp_path: Path) -> None:
     requirements, files = ENVIRONMENTS[name]
     # what other versions warn of is not ours
     quiet = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--basetemp", str(tmp_path / "tests")]
     done = subprocess.run(
-        [str(python_with(requirements)), "-m", "pytest", *quiet, *files],
+        [str(python_with("model-client", *requirements)), "-m", "pytest", *quiet, *files],
         cwd=REPOSITORY,
         env=plain_environment(PYTHONPATH=str(REPOSITORY / "tests" / "e2e" / "model_clients")),
         capture_output=True,

@@ -5,13 +5,11 @@ What is asked of them stands in tests/e2e/frameworks.
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from packages import REPOSITORY, cache_dir, install, plain_environment
+from packages import REPOSITORY, cache_dir, plain_environment, python_with
 
 pytestmark = pytest.mark.e2e
 
@@ -25,18 +23,6 @@ ENVIRONMENTS = {
 }
 
 
-def python_with(name: str) -> Path:
-    """Return the interpreter of an environment that holds this checkout and some packages, made on first use."""
-    wanted = [*ENVIRONMENTS[name], "pytest>=8", "hypothesis", "-e", str(REPOSITORY)]
-    key = hashlib.sha256(" ".join([*wanted, sys.prefix]).encode()).hexdigest()[:12]
-    folder = cache_dir() / f"frameworks-{key}"
-    ready = folder / "installed"  # written last: an interrupted installation starts anew
-    if not ready.exists():
-        install(folder, *wanted)
-        ready.touch()
-    return folder / "bin" / "python"
-
-
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_frameworks_are_traced(name: str, tmp_path: Path) -> None:
     library = name.partition(",")[0]
@@ -44,7 +30,7 @@ def test_frameworks_are_traced(name: str, tmp_path: Path) -> None:
     # what other versions warn of is not ours
     quiet = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=ignore", "--basetemp", str(tmp_path / "tests")]
     done = subprocess.run(
-        [str(python_with(name)), "-m", "pytest", "-m", "e2e", *quiet, str(asked)],
+        [str(python_with("frameworks", *ENVIRONMENTS[name])), "-m", "pytest", "-m", "e2e", *quiet, str(asked)],
         cwd=REPOSITORY,
         env=plain_environment(AGENT_TRACE_E2E_CACHE=str(cache_dir())),
         capture_output=True,

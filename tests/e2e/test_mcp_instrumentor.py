@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from packages import REPOSITORY, cache_dir, install, plain_environment
+from packages import REPOSITORY, plain_environment, python_with
 
 pytestmark = pytest.mark.e2e
 
@@ -21,25 +19,13 @@ VERSIONS = [
 ]
 
 
-def python_with(requirements: tuple[str, ...]) -> Path:
-    """Return the interpreter of an environment that holds this checkout and some packages, made on first use."""
-    wanted = [*requirements, "pytest>=8", "-e", str(REPOSITORY)]
-    key = hashlib.sha256(" ".join([*wanted, sys.prefix]).encode()).hexdigest()[:12]
-    folder = cache_dir() / f"mcp-instrumentor-{key}"
-    ready = folder / "installed"  # written last: an interrupted installation starts anew
-    if not ready.exists():
-        install(folder, *wanted)
-        ready.touch()
-    return folder / "bin" / "python"
-
-
 @pytest.mark.parametrize("requirements", VERSIONS, ids=" ".join)
 def test_its_tests_pass_with_other_versions(requirements: tuple[str, ...], tmp_path: Path) -> None:
     files = sorted(str(path) for path in (REPOSITORY / "tests" / "instrumentors").glob("test_mcp*.py"))
     # what other versions warn of is not ours
     quiet = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--basetemp", str(tmp_path / "tests")]
     done = subprocess.run(
-        [str(python_with(requirements)), "-m", "pytest", *quiet, *files],
+        [str(python_with("mcp-instrumentor", *requirements)), "-m", "pytest", *quiet, *files],
         cwd=REPOSITORY,
         env=plain_environment(),
         capture_output=True,

@@ -6,14 +6,12 @@ and one program that asks the further clients.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from packages import REPOSITORY, cache_dir, install, plain_environment
+from packages import REPOSITORY, plain_environment, python_with
 from recorded_calls import CORPUS
 
 pytestmark = pytest.mark.e2e
@@ -32,18 +30,6 @@ OLD_FURTHER = (
     *("groq==0.9.0", "together==2.10.0", "cerebras_cloud_sdk==1.0.0", "sambanova==1.1.0", "perplexityai==0.16.0"),
     *("writer-sdk==2.0.0", "fireworks-ai==1.2.0", "httpx<0.28"),
 )
-
-
-def python_with(requirements: tuple[str, ...]) -> Path:
-    """Return the interpreter of an environment that holds this checkout and some packages, made on first use."""
-    wanted = [*requirements, "pytest>=8", "hypothesis>=6.100", "-e", str(REPOSITORY)]
-    key = hashlib.sha256(" ".join([*wanted, sys.prefix]).encode()).hexdigest()[:12]
-    folder = cache_dir() / f"stainless-clients-{key}"
-    ready = folder / "installed"  # written last: an interrupted installation starts anew
-    if not ready.exists():
-        install(folder, *wanted)
-        ready.touch()
-    return folder / "bin" / "python"
 
 
 def run(python: Path, *arguments: str) -> str:
@@ -65,7 +51,7 @@ def test_the_scenarios_pass_with_other_versions(requirements: tuple[str, ...], t
     tests = str(REPOSITORY / "tests" / "instrumentors" / "test_model_clients.py")
     # what other versions warn of is not ours
     quiet = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--basetemp", str(tmp_path / "tests")]
-    said = run(python_with(requirements), "-m", "pytest", *quiet, tests)
+    said = run(python_with("stainless-clients", *requirements), "-m", "pytest", *quiet, tests)
     assert " passed" in said
 
 
@@ -75,7 +61,7 @@ def test_every_recorded_call_is_told_right_in_every_way(requirements: tuple[str,
     apis = ["openai.chat.completions", "openai.embeddings", "anthropic.messages"]
     if requirements is OLDEST:  # Responses came with 1.66, streaming responses with 1.2
         run(
-            python_with(requirements),
+            python_with("stainless-clients", *requirements),
             "tests/corpus_run.py",
             *apis[:2],
             "--way",
@@ -85,15 +71,19 @@ def test_every_recorded_call_is_told_right_in_every_way(requirements: tuple[str,
             "--way",
             "raw",
         )
-        run(python_with(requirements), "tests/corpus_run.py", apis[2])
+        run(python_with("stainless-clients", *requirements), "tests/corpus_run.py", apis[2])
     else:
-        run(python_with(requirements), "tests/corpus_run.py", *apis, "openai.responses")
+        run(python_with("stainless-clients", *requirements), "tests/corpus_run.py", *apis, "openai.responses")
 
 
 @pytest.mark.parametrize("requirements", [FURTHER, OLD_FURTHER], ids=["newest", "oldest"])
 def test_the_further_clients_calls_are_one_span_each(requirements: tuple[str, ...], tmp_path: Path) -> None:
     program = REPOSITORY / "tests" / "e2e" / "model_clients" / "stainless_calls.py"
-    told = json.loads(run(python_with(requirements), "-W", "ignore", str(program), str(tmp_path)).splitlines()[-1])
+    told = json.loads(
+        run(python_with("stainless-clients", *requirements), "-W", "ignore", str(program), str(tmp_path)).splitlines()[
+            -1
+        ]
+    )
     assert set(told) == {"groq", "together", "cerebras", "sambanova", "perplexity", "writer", "fireworks"}
     for name, found in told.items():
         assert (found["unpatched"], found["failures"]) == ([], {}), name
