@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 _REQUEST: Final = context_api.create_key("agent-trace-client-request")
 _HTTP_PORTS: Final = {"http": 80, "https": 443}
 
+BATCHES: Final = (
+    (re.compile(r"^POST .*/batches$"), "batches.create"),
+    (re.compile(r"^GET .*/batches$"), "batches.list"),
+    (re.compile(r"^POST .*/batches/[^/]+/cancel$"), "batches.cancel"),
+    (re.compile(r"^GET .*/batches/[^/]+$"), "batches.retrieve"),
+)
+"""Requests about batches, as OpenAI has them and those who are compatible."""
+
 
 @dataclass(frozen=True, slots=True)
 class Client:

@@ -14,7 +14,7 @@ import re
 from typing import Final
 
 from agent_trace_instrumentors._base import Instrumentor, Library
-from agent_trace_instrumentors._stainless import Client
+from agent_trace_instrumentors._stainless import BATCHES, Client
 from agent_trace_otel import semconv
 
 PROVIDERS: Final = {
@@ -85,10 +85,7 @@ CLIENT: Final = Client(
     provider="openai",
     operations=PATHS,
     plain=(
-        (re.compile(r"^POST .*/batches$"), "batches.create"),
-        (re.compile(r"^GET .*/batches$"), "batches.list"),
-        (re.compile(r"^POST .*/batches/[^/]+/cancel$"), "batches.cancel"),
-        (re.compile(r"^GET .*/batches/[^/]+$"), "batches.retrieve"),
+        *BATCHES,
         (re.compile(r"^POST .*/responses/input_tokens$"), "responses.input_tokens.count"),
         (re.compile(r"^POST .*/responses/[^/]+/cancel$"), "responses.cancel"),
         (re.compile(r"^GET .*/responses/[^/]+$"), "responses.retrieve"),

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from agent_trace_instrumentors._base import Instrumentor, Library
-from agent_trace_instrumentors._stainless import Client
+from agent_trace_instrumentors._stainless import BATCHES, Client
 from agent_trace_otel import semconv
 
 _COMPATIBLE: Final = {
@@ -21,17 +21,14 @@ _COMPATIBLE: Final = {
     "/completions": semconv.TEXT_COMPLETION,
     "/embeddings": semconv.EMBEDDINGS,
 }
-_BATCHES: Final = (
-    (re.compile(r"^POST .*/batches$"), "batches.create"),
-    (re.compile(r"^GET .*/batches$"), "batches.list"),
-    (re.compile(r"^POST .*/batches/[^/]+/cancel$"), "batches.cancel"),
-    (re.compile(r"^GET .*/batches/[^/]+$"), "batches.retrieve"),
+_PLAIN: Final = (
+    *BATCHES,
     (re.compile(r"^POST .*/messages/count_tokens$"), "messages.count_tokens"),
 )
 
 
 def _client(package: str, provider: str) -> Client:
-    return Client(package, provider, _COMPATIBLE, _BATCHES)
+    return Client(package, provider, _COMPATIBLE, _PLAIN)
 
 
 class GroqInstrumentor(Instrumentor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,3 +100,10 @@ def close_clients() -> None:
     """Close the clients that a test has made."""
     while CLIENTS:
         CLIENTS.pop().close()
+
+
+def said(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parts of the one message that a call's span says was answered."""
+    (message,) = json.loads(told["gen_ai.output.messages"])
+    parts: list[dict[str, Any]] = message["parts"]
+    return parts

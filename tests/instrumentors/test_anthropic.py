@@ -9,7 +9,7 @@ from typing import Any
 import anthropic
 import pytest
 from model_answers import ANSWER, ANTHROPIC, MESSAGE, MESSAGE_EVENTS, TOOL_MESSAGE
-from model_calls import answering, calls, close_clients, headers, only_call, run
+from model_calls import answering, calls, close_clients, headers, only_call, run, said
 from model_server import answer_events, answer_json
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -37,12 +37,6 @@ def traced() -> Iterator[None]:
     close_clients()
     assert guard.failures == {}
     at.uninstrument()
-
-
-def said(told: dict[str, Any]) -> list[dict[str, Any]]:
-    (message,) = json.loads(told["gen_ai.output.messages"])
-    parts: list[dict[str, Any]] = message["parts"]
-    return parts
 
 
 # -- helpers on top of create ------------------------------------------------------------------------------------

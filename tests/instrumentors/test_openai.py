@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 from model_answers import ANSWER, CHAT, CHAT_CHUNKS, OPENAI, PROMPT, RESPONSE, RESPONSE_EVENTS, chat_chunk
-from model_calls import answering, calls, close_clients, headers, only_call, run
+from model_calls import answering, calls, close_clients, headers, only_call, run, said
 from model_server import answer_events, answer_json
 from pydantic import BaseModel
 
@@ -35,12 +35,6 @@ def traced() -> Iterator[None]:
     close_clients()
     assert guard.failures == {}
     at.uninstrument()
-
-
-def said(told: dict[str, Any]) -> list[dict[str, Any]]:
-    (message,) = json.loads(told["gen_ai.output.messages"])
-    parts: list[dict[str, Any]] = message["parts"]
-    return parts
 
 
 def chat(**message: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Manager:
         self.stream = stream
 
     def __iter__(self) -> Iterator[Any]:
-        raise NotImplementedError
+        raise NotImplementedError  # it looks like a stream; what is iterated is what it gives on entry
 
     def __enter__(self) -> Client:
         return self.stream
