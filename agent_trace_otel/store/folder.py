@@ -44,8 +44,7 @@ class _AppendFile:
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, _FLAGS, 0o600)
-        size = os.fstat(self._fd).st_size
-        self._torn = size > 0 and hasattr(os, "pread") and os.pread(self._fd, 1, size - 1) != b"\n"
+        self._torn = _is_torn(self._fd)
 
     def append(self, line: bytes) -> None:
         if self._torn:
@@ -66,6 +65,21 @@ class _AppendFile:
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError, OSError):
             os.close(self._fd)
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Tell whether a file ends in a part of a line whose writer is gone, and not in one that is being written."""
+    if not hasattr(os, "pread"):
+        return False
+    while True:
+        size = os.fstat(descriptor).st_size
+        if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
+            return False
+        # the system changes a mode between writes, never in the midst of one: a writer has now ended its line
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600)
+        if os.fstat(descriptor).st_size == size:
+            return True
 
 
 class _OpenFiles:

@@ -176,6 +176,28 @@ def test_a_line_after_a_torn_one_stands_on_a_line_of_its_own(tmp_path: Path) -> 
     assert (tmp_path / "s-1" / EVENTS).read_bytes() == b'{"event_type":"tool_c\none\ntwo\n'
 
 
+def test_a_line_that_another_writer_is_writing_is_not_taken_for_a_torn_one(tmp_path: Path) -> None:
+    line = b"x" * 200_000 + b"\n"
+    writing = SessionFolder(tmp_path, "s-1")
+
+    def write() -> None:
+        for _ in range(500):
+            writing.append_event(line)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    opened = 0
+    while writer.is_alive():
+        reading = SessionFolder(tmp_path, "s-1")
+        reading.append_event(LINE)
+        reading.close()
+        opened += 1
+    writer.join()
+    lines = (writing.path / EVENTS).read_bytes().splitlines(keepends=True)
+    assert lines.count(b"\n") == 0
+    assert (lines.count(line), lines.count(LINE)) == (500, opened)
+
+
 @pytest.mark.parametrize("written", ["some", "nothing"])
 def test_after_a_short_or_failed_write_the_next_line_stands_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
