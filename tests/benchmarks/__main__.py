@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
+sys.path.insert(1, str(Path(__file__).parents[1] / "support"))  # what the tests share
 
 import bench_redact
 import collecting

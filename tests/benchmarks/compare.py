@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
+sys.path.insert(1, str(Path(__file__).parents[1] / "support"))  # what the tests share
 
 import packages
 import peers

@@ -198,7 +198,7 @@ def test_shutting_down_twice_is_harmless(backend: Backend, caplog: pytest.LogCap
 def test_a_forked_child_sends_its_own_spans_and_only_those(backend: Backend) -> None:
     script = f"""
 import os, sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 from scripted_backend import make_span
 from agent_trace_otel.delivery.live import live_processor
 from agent_trace_otel.delivery.target import Target
@@ -222,7 +222,7 @@ def test_a_program_with_a_dead_endpoint_exits_in_time(backend: Backend, dead_url
     backend.always = lambda _: Reply(wait=True)
     script = f"""
 import sys, time, atexit
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 from scripted_backend import make_span
 from agent_trace_otel.delivery.live import live_processor
 from agent_trace_otel.delivery.target import Target

@@ -37,7 +37,7 @@ def run(python: Path, *arguments: str) -> str:
     done = subprocess.run(
         [str(python), *arguments],
         cwd=REPOSITORY,
-        env=plain_environment(PYTHONPATH=f"{REPOSITORY}/tests"),
+        env=plain_environment(PYTHONPATH=f"{REPOSITORY}/tests/support"),
         capture_output=True,
         text=True,
         check=False,

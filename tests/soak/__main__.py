@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
+sys.path.insert(1, str(Path(__file__).parents[1] / "support"))  # what the tests share
 
 import workers
 from hook_feed import are_over, recorder_of

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).parents[1]))  # what the tests share
+sys.path.insert(1, str(Path(__file__).parents[1] / "support"))  # what the tests share
 
 _COUNTS = struct.Struct("<QQ")
 PER_SESSION = 5_000

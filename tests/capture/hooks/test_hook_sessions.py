@@ -217,7 +217,7 @@ print(seen[1] / seen[0])
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 def test_memory_stays_flat_over_a_hundred_thousand_events(tmp_path: Path) -> None:
     variables = environment(tmp_path)
-    variables["PYTHONPATH"] += f":{Path(__file__).parents[2]}"
+    variables["PYTHONPATH"] += f":{Path(__file__).parents[2] / 'support'}"
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, str(tmp_path / "journals")],
         env=variables, capture_output=True, text=True, check=True,

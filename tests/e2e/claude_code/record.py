@@ -1,6 +1,6 @@
 """Record scenarios with the plain logging hook: what the client gives its hooks, and its transcripts, for unit tests.
 
-From the repository: ``PYTHONPATH=tests:tests/e2e python -m claude_code.record --only resume,fork``. Written into
+``PYTHONPATH=tests/support:tests/e2e python -m claude_code.record --only resume,fork`` in the repository. Written into
 tests/data/claude_code, paths and vendor texts taken out: NAME.ndjson (each hook's stdin, one a line, in start order),
 NAME.calls.ndjson (when it ran, what of its environment a hook may tell, how far the transcript was),
 transcript_NAME_<session>.jsonl and transcript_NAME_sub_agent-<id>.jsonl with its .meta.json.

@@ -1,7 +1,7 @@
 """The programs beside this file that say how each instrumentation tells its spans: what each needs, and how it is run.
 
-``PYTHONPATH=tests:tests/e2e python -m dialects.programs [NAME ...]`` records anew into tests/data/dialects; then
-``REVIEW=1 pytest tests/dialects/test_recorded_spans.py`` writes how they are read, and you read the difference.
+``PYTHONPATH=tests/support:tests/e2e python -m dialects.programs [NAME ...]`` records anew into tests/data/dialects;
+then ``REVIEW=1 pytest tests/dialects/test_recorded_spans.py`` writes how they are read, and you read the difference.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def run(command: list[str]) -> None:
     Raises:
         AssertionError: it failed.
     """
-    environment = plain_environment(PYTHONPATH=os.pathsep.join([str(REPOSITORY / "tests"), str(HERE)]))
+    environment = plain_environment(PYTHONPATH=os.pathsep.join([str(REPOSITORY / "tests" / "support"), str(HERE)]))
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-4000:]
 

@@ -14,7 +14,7 @@ from typing import Any
 from agent_trace_otel import process
 from agent_trace_otel.store.events import TraceEvent
 
-RECORDED = Path(__file__).parent / "data" / "folders"
+RECORDED = Path(__file__).parents[1] / "data" / "folders"
 START = 1773562735.0
 SESSION_ID = "5e551017-0000-4000-8000-000000000001"
 ROOT = "00f067aa0ba902b7"

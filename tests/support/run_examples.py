@@ -11,7 +11,7 @@ from agent_trace_otel import semconv
 if TYPE_CHECKING:
     from capture.run.runs import Place
 
-FOLDER = Path(__file__).parents[1] / "examples" / "run"
+FOLDER = Path(__file__).parents[2] / "examples" / "run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CORPUS = Path(os.environ.get("AGENT_TRACE_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus") / "llm"
+CORPUS = Path(os.environ.get("AGENT_TRACE_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus") / "llm"
 
 Fact = tuple[Any, ...]
 """Something said: ("text", role, text), ("call", name, arguments, id), ("result", id, text), ("reasoning", text)."""

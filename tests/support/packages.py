@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
 NPM_PLATFORM = f"{platform.system().lower()}-{_MACHINES.get(platform.machine().lower(), platform.machine())}"
 """This machine, as packages with native programs are named."""

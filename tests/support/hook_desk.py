@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent_trace_otel import recording as registry
 from agent_trace_otel.capture.hooks.intake.frames import SessionKey
 from agent_trace_otel.capture.hooks.intake.journal import Entry, Journals
 from agent_trace_otel.capture.hooks.sessions.worker import SessionsWorker
-from agent_trace_otel.span_sessions import writers
+from agent_trace_otel.processor import recording as registry
+from agent_trace_otel.processor.span_sessions import writers
 
 if TYPE_CHECKING:
     from recordings import Heard

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).parent / "data" / "claude_code"
+DATA = Path(__file__).parents[1] / "data" / "claude_code"
 NAMES = sorted(path.name.removesuffix(".calls.ndjson") for path in DATA.glob("*.calls.ndjson"))
 _SKIPPED = {"MessageDisplay", "FileChanged"}  # setup registers no hook for them
 _HOME = "/home/user"
