@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from agent_trace_otel.identity import current as current_session
     from agent_trace_otel.instrumentation import instrument, uninstrument
     from agent_trace_otel.pipeline import configure, force_flush
-    from agent_trace_otel.processor import AgentTraceSpanProcessor
+    from agent_trace_otel.processor.session_processor import AgentTraceSpanProcessor
     from agent_trace_otel.redact import Redactor
     from agent_trace_otel.store.events import SessionMeta
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "AgentTraceSpanProcessor": ("processor", "AgentTraceSpanProcessor"),
+    "AgentTraceSpanProcessor": ("processor.session_processor", "AgentTraceSpanProcessor"),
     "FileSpanExporter": ("exporter", "FileSpanExporter"),
     "Redactor": ("redact", "Redactor"),
     "Session": ("identity", "Session"),

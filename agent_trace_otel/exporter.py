@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from agent_trace_otel import guard, recording
-from agent_trace_otel.processor import SessionSpanProcessor
+from agent_trace_otel import guard
+from agent_trace_otel.processor import recording
+from agent_trace_otel.processor.session_processor import SessionSpanProcessor
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -7,7 +7,7 @@ no session and no provider: there is no tracer, and nothing is imported, made or
 A process that reports other programs' sessions (hooks, proxies) keeps a `SeparatePipeline` for each way in which those
 programs want to be recorded; while one is entered, it is the answer to every question here.
 
-Called by `span_start` (for a tracer) and by users (`configure`). The SDK is imported only when a provider is needed.
+Called by `spans` (for a tracer) and by users (`configure`). The SDK is imported only when a provider is needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from agent_trace_otel.delivery.target import Target
-    from agent_trace_otel.processor import SessionSpanProcessor
+    from agent_trace_otel.processor.session_processor import SessionSpanProcessor
+    from agent_trace_otel.processor.span_sessions import SpanSessions
     from agent_trace_otel.redact import Redactor
-    from agent_trace_otel.span_sessions import SpanSessions
 
 _NOT_LOOKED = object()
 
@@ -79,7 +79,7 @@ class SeparatePipeline:
 
     def __init__(self, in_force: config.Settings, service_name: str) -> None:
         from agent_trace_otel import __version__
-        from agent_trace_otel.open_span import SCOPE_NAME
+        from agent_trace_otel.processor.open_span import SCOPE_NAME
 
         self.settings = in_force
         self._provider = _new_provider(service_name)
@@ -109,7 +109,7 @@ def processor_for(in_force: config.Settings, sessions: SpanSessions) -> SessionS
         in_force: how they are to be recorded, and where they are sent.
         sessions: which session each of them belongs to.
     """
-    from agent_trace_otel.processor import SessionSpanProcessor
+    from agent_trace_otel.processor.session_processor import SessionSpanProcessor
 
     delivery = _delivery(in_force, is_ours=True)
     return SessionSpanProcessor(delivery=delivery, settings=in_force, sessions=sessions)
@@ -120,6 +120,7 @@ _state = _State()
 _lock = threading.RLock()
 _joined: weakref.WeakKeyDictionary[Any, SessionSpanProcessor] = weakref.WeakKeyDictionary()
 """The providers that have a processor of ours, which follows `configure` when it is called again."""
+_ends_first: list[Callable[[], None]] = []
 
 
 def configure(  # noqa: PLR0913 - one argument a setting
@@ -243,7 +244,7 @@ def _choose_tracer(service_name: str | None, *, needed: bool) -> Tracer | None:
 
 def _bind(provider: Any) -> Tracer:  # noqa: ANN401 - any provider with the SDK's interface
     from agent_trace_otel import __version__
-    from agent_trace_otel.open_span import SCOPE_NAME
+    from agent_trace_otel.processor.open_span import SCOPE_NAME
 
     _joins_parent_process()
     _run_first_at_exit()
@@ -277,7 +278,7 @@ def _joins_parent_process() -> bool:
             parent = identity.context_of_environment()
             identity.adopt(identity.Session(named, "", in_force.trace_dir, redact=in_force.redact, parent=parent))
             if parent is not None:  # who names its span as well has begun the session, or is just about to
-                from agent_trace_otel.span_sessions import writer_for
+                from agent_trace_otel.processor.span_sessions import writer_for
 
                 writer_for(in_force.trace_dir, named).begun = True
     return identity.of_process() is not None
@@ -285,7 +286,7 @@ def _joins_parent_process() -> bool:
 
 def _join(provider: Any, in_force: config.Settings) -> None:  # noqa: ANN401 - any provider with the SDK's interface
     """Add our processor to a provider of the user's, once; it sends only what we were asked to send."""
-    from agent_trace_otel.processor import SessionSpanProcessor
+    from agent_trace_otel.processor.session_processor import SessionSpanProcessor
 
     if provider in _joined:
         return
@@ -328,7 +329,7 @@ def _add_processor(
     redact: bool | Redactor | None = None,
     is_ours: bool = False,
 ) -> SessionSpanProcessor:
-    from agent_trace_otel.processor import SessionSpanProcessor
+    from agent_trace_otel.processor.session_processor import SessionSpanProcessor
 
     delivery = _delivery(in_force, is_ours=is_ours)
     added = SessionSpanProcessor(redact=redact, delivery=delivery, settings=in_force)
@@ -378,6 +379,11 @@ def _target(in_force: config.Settings, *, is_ours: bool) -> Target | None:
     return configured_target(in_force, with_otel=is_ours)
 
 
+def end_first_at_exit(end: Callable[[], None]) -> None:
+    """Have ``end`` called at exit before anything that waits is sent."""
+    _ends_first.append(end)
+
+
 def _run_first_at_exit() -> None:
     """Register anew, since atexit runs the last first: sessions end before a provider of the user's shuts down."""
     atexit.unregister(_at_exit)
@@ -386,10 +392,9 @@ def _run_first_at_exit() -> None:
 
 @guard.guarded("finish recording at exit")
 def _at_exit() -> None:
-    """End the sessions that the program left open, then send what waits, within the exit time-out."""
-    from agent_trace_otel import spans
-
-    spans.end_sessions_at_exit()
+    """End what the program left open, then send what waits, within the exit time-out."""
+    for end in _ends_first:
+        end()
     if _state.private is not None:
         _state.private.shutdown()
 

@@ -23,8 +23,8 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 
 from agent_trace_otel import guard, identity, pipeline, spans
-from agent_trace_otel import recording as registry
-from agent_trace_otel.span_sessions import writers
+from agent_trace_otel.processor import recording as registry
+from agent_trace_otel.processor.span_sessions import writers
 from agent_trace_otel.store.events import SessionMeta, TraceEvent
 from agent_trace_otel.store.folder import EVENTS, META, SPANS
 from agent_trace_otel.store.spans_file import read_spans

@@ -25,44 +25,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "identity": set(),
     "provider": set(),
     "delivery": {"store"},
-    "span_copy": {"store"},
-    "span_sessions": {"identity", "store"},
-    "folding": {"open_span", "store"},
-    "foreign": {"span_copy"},
-    "span_telling": {"open_span", "store"},
-    "open_span": {"folding", "identity", "plain_tools", "span_copy", "store"},
-    "plain_tools": {"identity", "open_span", "span_copy", "store"},
-    "recording": {"processor"},  # for its type alone
-    "processor": {
-        *("folding", "foreign", "identity", "recording", "open_span", "plain_tools", "span_copy", "span_sessions"),
-        *("span_telling", "store"),
-    },
-    "exporter": {"processor", "recording"},
-    "pipeline": {"identity", "open_span", "processor", "provider", "delivery", "spans", "span_sessions"},
-    "told": {"identity"},
-    "span_start": {"identity", "pipeline", "told"},
-    "spans": {"identity", "pipeline", "span_start", "told"},
-    "point_events": {"identity", "pipeline", "recording", "spans"},
-    "capture": {
-        *(
-            "identity",
-            "instrumentation",
-            "foreign",
-            "pipeline",
-            "point_events",
-            "prices",
-            "span_copy",
-            "spans",
-            "span_sessions",
-        ),
-        *("store", "told"),
-    },
+    "processor": {"identity", "store"},
+    "exporter": {"processor"},
+    "pipeline": {"delivery", "identity", "processor", "provider"},
+    "spans": {"identity", "pipeline", "processor"},
+    "capture": {"identity", "instrumentation", "pipeline", "prices", "processor", "spans", "store"},
     "replay": {"prices", "store"},
     "retention": {"delivery", "store"},
     "instrumentation": {"pipeline"},
     "doctor": {"capture", "delivery", "instrumentation", "replay", "store"},
     "options": {"capture", "replay"},
-    "testing": {"identity", "pipeline", "recording", "spans", "span_sessions", "store"},
+    "testing": {"identity", "pipeline", "processor", "spans", "store"},
     "commands": {"capture", "instrumentation", "options", "replay", "store", "delivery", "demo", "doctor", "retention"},
     "cli": {"commands", "options"},
     "__main__": {"capture", "cli"},
@@ -124,7 +97,7 @@ def test_instrumentors_import_only_what_makes_spans() -> None:
                 imported.setdefault(path.name, set()).update(names)
     assert "subprocesses.py" in imported
     # the last two read what is said
-    allowed = {"spans", "point_events", "semconv", "guard", "mcp_io", "model_io"}
+    allowed = {"spans", "semconv", "guard", "mcp_io", "model_io"}
     imported["claude_agent_sdk.py"] -= {"capture"}  # whose story is that of the client's hooks
     beyond = {name: sorted(found - allowed) for name, found in imported.items()}
     assert {name: found for name, found in beyond.items() if found} == {}

@@ -15,18 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 from programs import Ran, run
 
-from agent_trace_otel import (
-    end_session,
-    guard,
-    identity,
-    log_decision,
-    point_events,
-    session,
-    span_sessions,
-    start_session,
-    trace_agent,
-    trace_tool,
-)
+from agent_trace_otel import end_session, guard, identity, log_decision, session, start_session, trace_agent, trace_tool
+from agent_trace_otel.processor import span_sessions
+from agent_trace_otel.spans import point_events
 from agent_trace_otel.store import folder
 from agent_trace_otel.testing import Recorded
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from agent_trace_otel import guard, point_events, semconv
+from agent_trace_otel import guard, semconv
+from agent_trace_otel.spans import point_events
 
 
 @guard.guarded("log a decision")

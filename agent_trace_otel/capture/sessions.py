@@ -118,7 +118,7 @@ def _without(ended: Session) -> Context:
 
 @guard.guarded("read the session's numbers")
 def _meta_of(ended: Session) -> SessionMeta:
-    from agent_trace_otel.span_sessions import writer_for
+    from agent_trace_otel.processor.span_sessions import writer_for
 
     return writer_for(ended.trace_dir, ended.id).meta()
 

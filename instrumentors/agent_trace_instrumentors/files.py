@@ -27,7 +27,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from agent_trace_instrumentors._base import Instrumentor, Target, is_suppressed
-from agent_trace_otel import guard, point_events, semconv, spans
+from agent_trace_otel import guard, semconv, spans
+from agent_trace_otel.spans import point_events
 
 UNDER_VARIABLE: Final = "AGENT_TRACE_FILES_UNDER"
 _NEVER: Final = re.compile(r"(?:^|/)(?:\.agent-traces|site-packages|dist-packages|__pycache__)/|\.pyc\Z")

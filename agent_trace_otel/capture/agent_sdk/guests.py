@@ -15,7 +15,7 @@ from opentelemetry import trace as trace_api
 from agent_trace_otel import identity, process, semconv, spans
 from agent_trace_otel.capture.hooks.sessions.reported import ReportedRun
 from agent_trace_otel.capture.hooks.story.steps import RUN, Begin, Step
-from agent_trace_otel.told import Told
+from agent_trace_otel.spans.told import Told
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -19,14 +19,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from agent_trace_otel import foreign, guard, identity
+from agent_trace_otel import guard, identity
 from agent_trace_otel.capture.collect.hooked import Hooked, store_of
 from agent_trace_otel.capture.collect.joining import finish, join
 from agent_trace_otel.capture.collect.notebook import Bound, Notebook
 from agent_trace_otel.capture.collect.waiting import Waiting
 from agent_trace_otel.errors import StoreError
-from agent_trace_otel.span_copy import Cleaner, attributes_of
-from agent_trace_otel.span_sessions import MAX_TRACES, SpanSessions, conversation_of, writer_for
+from agent_trace_otel.processor import foreign
+from agent_trace_otel.processor.span_copy import Cleaner, attributes_of
+from agent_trace_otel.processor.span_sessions import MAX_TRACES, SpanSessions, conversation_of, writer_for
 from agent_trace_otel.store import span_events
 from agent_trace_otel.store.folder import EVENTS, SessionFolder
 from agent_trace_otel.store.spans_file import encode_line, spans_of_line

@@ -29,7 +29,7 @@ from agent_trace_otel.capture.importing.sub_agent_conversation import SubAgentCo
 from agent_trace_otel.capture.importing.telling import RunTelling, begin_run
 from agent_trace_otel.capture.importing.transcripts import Line, Transcript, lines_of
 from agent_trace_otel.pipeline import SeparatePipeline
-from agent_trace_otel.span_sessions import writer_for
+from agent_trace_otel.processor.span_sessions import writer_for
 from agent_trace_otel.store.folder import SPANS
 
 

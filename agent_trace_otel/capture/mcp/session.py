@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Link
 
-from agent_trace_otel import identity, mcp_io, pipeline, point_events, semconv, spans
+from agent_trace_otel import identity, mcp_io, pipeline, semconv, spans
 from agent_trace_otel.capture.mcp import attributes as told_attributes
 from agent_trace_otel.capture.mcp.context import parent_of
 from agent_trace_otel.capture.mcp.injection import KIND
@@ -34,8 +34,9 @@ from agent_trace_otel.capture.mcp.pairing import (
     Request,
     Step,
 )
+from agent_trace_otel.spans import point_events
+from agent_trace_otel.spans.told import Told
 from agent_trace_otel.store.writer import runs_of
-from agent_trace_otel.told import Told
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

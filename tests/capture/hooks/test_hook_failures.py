@@ -103,7 +103,7 @@ def test_a_step_that_can_not_be_told_takes_no_other_with_it(
     def fail(*_: Any) -> None:
         raise TypeError
 
-    monkeypatch.setattr("agent_trace_otel.point_events.log_told", fail)
+    monkeypatch.setattr("agent_trace_otel.spans.point_events.log_told", fail)
     desk.hear_all(_heard(tmp_path, name, after, **more) for after, (name, more) in enumerate(_TURN))
     turn, root = Recorded(tmp_path / "traces").spans()
     assert semconv.OUTPUT_MESSAGES in (turn.attributes or {})

@@ -12,11 +12,11 @@ from programs import wait_for
 from recordings import Clients, Recording
 
 from agent_trace_otel import process
-from agent_trace_otel import recording as registry
 from agent_trace_otel.capture.hooks.sessions import hook_session, transcripts
 from agent_trace_otel.capture.importing import command
 from agent_trace_otel.capture.importing.session_import import Added
-from agent_trace_otel.span_sessions import writers
+from agent_trace_otel.processor import recording as registry
+from agent_trace_otel.processor.span_sessions import writers
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from agent_trace_otel import guard, identity, pipeline, point_events, semconv, spans
+from agent_trace_otel import guard, identity, pipeline, semconv, spans
 from agent_trace_otel.capture.hooks.story.steps import (
     RUN,
     Begin,
@@ -25,8 +25,9 @@ from agent_trace_otel.capture.hooks.story.steps import (
     Ref,
     Step,
 )
-from agent_trace_otel.span_sessions import writer_for
-from agent_trace_otel.told import Told, link_to
+from agent_trace_otel.processor.span_sessions import writer_for
+from agent_trace_otel.spans import point_events
+from agent_trace_otel.spans.told import Told, link_to
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import content, identity, pipeline, recording, semconv, spans
+from agent_trace_otel import content, identity, pipeline, semconv
+from agent_trace_otel.processor import recording
+from agent_trace_otel.spans.sessions import of_program
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -95,7 +97,7 @@ def _log(name: str, attributes: Mapping[str, Any], *, of_session: bool = False) 
     if of_session and owner is not None and owner.root is not None:
         span = owner.root
     elif not (span.is_recording() and recording.is_recorded(span.get_span_context().span_id)):
-        program = None if owner is None else owner.root or spans.of_program()
+        program = None if owner is None else owner.root or of_program()
         if program is None:
             return
         span = program

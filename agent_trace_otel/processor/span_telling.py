@@ -14,7 +14,7 @@ from agent_trace_otel.store import span_events
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from agent_trace_otel.open_span import OpenSpan
+    from agent_trace_otel.processor.open_span import OpenSpan
     from agent_trace_otel.store.writer import SessionWriter
 
 

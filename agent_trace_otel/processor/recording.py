@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent_trace_otel.processor import SessionSpanProcessor
+    from agent_trace_otel.processor.session_processor import SessionSpanProcessor
 
 _processors: weakref.WeakSet[SessionSpanProcessor] = weakref.WeakSet()
 _made = 0

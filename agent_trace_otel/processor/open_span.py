@@ -13,10 +13,10 @@ from agent_trace_otel import dialects, semconv
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from agent_trace_otel.folding import ModelCall
     from agent_trace_otel.identity import Session
-    from agent_trace_otel.plain_tools import PlainCall
-    from agent_trace_otel.span_copy import Cleaner
+    from agent_trace_otel.processor.folding import ModelCall
+    from agent_trace_otel.processor.plain_tools import PlainCall
+    from agent_trace_otel.processor.span_copy import Cleaner
     from agent_trace_otel.store.span_events import Kind
     from agent_trace_otel.store.writer import SessionWriter
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent_trace_otel import dialects
-from agent_trace_otel.span_copy import is_bare
+from agent_trace_otel.processor.span_copy import is_bare
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

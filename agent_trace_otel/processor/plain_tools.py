@@ -2,7 +2,7 @@
 
 Nearly all spans of an agent are tool calls that `spans` made, under a call that is known, with nothing to withhold, cut
 or mark. What is the same in every call of one tool (resource, scope, names, ids of the session) is encoded once. Any
-doubt about a span sends it the general way; `tests/test_plain_tools.py` holds both ways to the same lines.
+doubt about a span sends it the general way; `tests/processor/test_plain_tools.py` holds both ways to the same lines.
 
 Comes in: spans, from `processor`. Goes out: an open span with what its opening event tells, the lines of a finished
 one, or None for "the general way".
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind, StatusCode
 
 from agent_trace_otel import semconv
-from agent_trace_otel.open_span import OpenSpan, is_of_ours
-from agent_trace_otel.span_copy import attributes_of, is_bare
+from agent_trace_otel.processor.open_span import OpenSpan, is_of_ours
+from agent_trace_otel.processor.span_copy import attributes_of, is_bare
 from agent_trace_otel.store import span_events
 from agent_trace_otel.store.spans_file import LineFrame, encode_attribute
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from agent_trace_otel.identity import Session
-    from agent_trace_otel.span_copy import Cleaner
+    from agent_trace_otel.processor.span_copy import Cleaner
 
 _MAX_TOOLS = 256
 _AT_START = (

@@ -17,7 +17,7 @@ from opentelemetry.trace import StatusCode
 
 from agent_trace_otel import AgentTraceSpanProcessor, FileSpanExporter, session, trace_llm_call
 from agent_trace_otel.cli import main
-from agent_trace_otel.span_sessions import writer_for
+from agent_trace_otel.processor.span_sessions import writer_for
 from agent_trace_otel.testing import Recorded
 
 AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"}

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import Redactor, configure, log_decision, plain_tools, session, spans, trace_agent, trace_tool
-from agent_trace_otel.plain_tools import PlainToolCalls
+from agent_trace_otel import Redactor, configure, log_decision, session, spans, trace_agent, trace_tool
+from agent_trace_otel.processor import plain_tools
+from agent_trace_otel.processor.plain_tools import PlainToolCalls
 from agent_trace_otel.testing import Recorded, recording
 
 SESSION_ID = "6f1c2f9e-8d0b-4a7e-9f57-2d8a1f0c3b55"

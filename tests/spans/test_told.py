@@ -6,11 +6,12 @@ from pathlib import Path
 
 from opentelemetry import trace as trace_api
 
-from agent_trace_otel import config, identity, pipeline, point_events, semconv, spans
+from agent_trace_otel import config, identity, pipeline, semconv, spans
 from agent_trace_otel.process import ProcessIdentity
-from agent_trace_otel.span_sessions import writer_for
+from agent_trace_otel.processor.span_sessions import writer_for
+from agent_trace_otel.spans import point_events
+from agent_trace_otel.spans.told import Told
 from agent_trace_otel.testing import Recorded, recording
-from agent_trace_otel.told import Told
 
 SESSION_ID = "5e551017-0000-4000-8000-000000000001"
 SECOND = 1_000_000_000

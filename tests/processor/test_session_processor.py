@@ -27,12 +27,12 @@ from agent_trace_otel import (
     log_file_write,
     log_user_prompt,
     session,
-    span_sessions,
     start_session,
     trace_agent,
     trace_llm_call,
     trace_tool,
 )
+from agent_trace_otel.processor import span_sessions
 from agent_trace_otel.redact import Redactor
 from agent_trace_otel.testing import Recorded, recording
 
@@ -548,7 +548,7 @@ def test_long_values_are_cut_in_the_timeline_and_whole_in_the_span_log(recorded:
 def test_more_than_a_hundred_thousand_open_spans_are_not_remembered(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch, tracer: trace_api.Tracer
 ) -> None:
-    monkeypatch.setattr("agent_trace_otel.processor.MAX_OPEN_SPANS", 10)
+    monkeypatch.setattr("agent_trace_otel.processor.session_processor.MAX_OPEN_SPANS", 10)
     started = [tracer.start_span("tool", attributes=TOOL | {"session.id": "s"}) for _ in range(20)]
     for one in started:
         one.end()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from agent_trace_otel.identity import Session
-    from agent_trace_otel.told import Told
+    from agent_trace_otel.spans.told import Told
 
 
 def start(  # noqa: PLR0913 - what a span begins with

@@ -21,7 +21,7 @@ from agent_trace_otel.dialects import LEAST_EXACT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent_trace_otel.open_span import OpenSpan
+    from agent_trace_otel.processor.open_span import OpenSpan
     from agent_trace_otel.store.writer import SessionWriter
 
 K = TypeVar("K")

@@ -17,13 +17,14 @@ from opentelemetry import context as context_api
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import StatusCode
 
-from agent_trace_otel import config, foreign, guard, identity, recording, semconv, span_telling
-from agent_trace_otel.folding import Folding, model_call
-from agent_trace_otel.open_span import OpenSpan, is_of_ours, is_told_by_sender
-from agent_trace_otel.plain_tools import PlainCall, PlainToolCalls
+from agent_trace_otel import config, guard, identity, semconv
+from agent_trace_otel.processor import foreign, recording, span_telling
+from agent_trace_otel.processor.folding import Folding, model_call
+from agent_trace_otel.processor.open_span import OpenSpan, is_of_ours, is_told_by_sender
+from agent_trace_otel.processor.plain_tools import PlainCall, PlainToolCalls
+from agent_trace_otel.processor.span_copy import Cleaner, attributes_of
+from agent_trace_otel.processor.span_sessions import SpanSessions, writer_for
 from agent_trace_otel.redact import Redactor
-from agent_trace_otel.span_copy import Cleaner, attributes_of
-from agent_trace_otel.span_sessions import SpanSessions, writer_for
 from agent_trace_otel.store import span_events
 from agent_trace_otel.store.spans_file import encode_line
 
