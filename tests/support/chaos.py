@@ -2,7 +2,7 @@
 
 Each day is a function that takes a directory and a number of spans, plays the day and ends with `all_is_well`: what
 the folder holds is what the receiver has acknowledged, nothing was sent again once it was, and a second `ship` posts
-nothing. Called with few spans by the default tests and with 20,000 by the e2e ones.
+nothing. `DAYS` names them; the default tests play each with few spans, the e2e ones with 20,000.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,10 @@ from agent_trace_otel.store.spans_file import requests_of
 from agent_trace_otel.testing import Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _GRACE = 0.2  # seconds; nobody records for these programs
+_ONE_REQUEST = 500  # spans that certainly go in one
 
 PROGRAM = """
 import os, signal, sys, threading, time
@@ -90,16 +92,19 @@ class Receiver:
     directory: Path
     mode: str = "well"
     certificate: tuple[str, str] | None = None
-    port: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _place: socket.socket = field(default_factory=socket.socket, repr=False)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(exist_ok=True)
         self.be(self.mode)
-        if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+        # bound and never listening: who connects while the receiver is down is refused, and nobody else gets the port
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+
+    @property
+    def port(self) -> int:
+        return int(self._place.getsockname()[1])
 
     @property
     def base(self) -> str:
@@ -122,6 +127,10 @@ class Receiver:
             self.process.wait()
             self.process = None
 
+    def close(self) -> None:
+        self.kill()
+        self._place.close()
+
     def lines(self, name: str) -> list[str]:
         with suppress(FileNotFoundError):
             return (self.directory / name).read_text().split()
@@ -137,7 +146,7 @@ def receiver(directory: Path, mode: str = "well", **options: Any) -> Iterator[Re
             running.start()
         yield running
     finally:
-        running.kill()
+        running.close()
 
 
 def start(directory: Path, base: str, count: int, end: str = "ends", **variables: str) -> subprocess.Popen[str]:
@@ -221,8 +230,10 @@ def open_calls(folder: Path) -> set[str]:
 # -- days on which the receiver is bad ---------------------------------------------------------------------------
 
 
-def receiver_is(mode: str, directory: Path, count: int, *, then: str = "well") -> None:
-    """The receiver misbehaves while the program runs, and for as long after as ``then`` says."""
+def receiver_is(mode: str, directory: Path, count: int) -> None:
+    """The receiver misbehaves while the program runs, and for some requests or for ever after it has ended."""
+    some = f"{mode} {1 if count <= _ONE_REQUEST else 3}"
+    then = {"slow": "slow", "large": "large", "503": some, "429": some, "reset": some}.get(mode, "well")
     with receiver(directory, mode) as to:
         ran = run(directory, to.base, count)
         assert ran.code == 0, ran.err
@@ -262,7 +273,7 @@ def receiver_goes_down_in_the_middle(directory: Path, count: int) -> None:
         assert len(all_is_well(directory, to, report=ship(directory, to.base))) == count + 2
 
 
-def receiver_is_not_trusted(directory: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def receiver_is_not_trusted(directory: Path, count: int) -> None:
     certificate, key = str(directory / "certificate.pem"), str(directory / "key.pem")
     openssl = shutil.which("openssl")
     if openssl is None:
@@ -278,8 +289,9 @@ def receiver_is_not_trusted(directory: Path, count: int, monkeypatch: pytest.Mon
         assert refused.waiting == count + 2
         assert "certificate" in refused.reason.lower()
         assert to.lines("taken") == []
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate)
-        assert len(all_is_well(directory, to, report=ship(directory, to.base))) == count + 2
+        with pytest.MonkeyPatch.context() as trusting:
+            trusting.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate)
+            assert len(all_is_well(directory, to, report=ship(directory, to.base))) == count + 2
 
 
 def everybody_sends(directory: Path, count: int) -> None:
@@ -338,3 +350,18 @@ def disk_is_full(directory: Path, count: int) -> None:
         spans = all_is_well(directory, to, report=ship(directory, to.base))
         assert len(to.lines("taken")) >= count + 2
         assert 1 < len(spans) < count
+
+
+DAYS: dict[str, Callable[[Path, int], None]] = {
+    **{
+        f"the receiver answers: {mode}": partial(receiver_is, mode)
+        for mode in ("slow", "302", "503", "429", "reset", "large", "hole")
+    },
+    "the receiver is down at start": receiver_is_down_at_start,
+    "the receiver goes down in the middle": receiver_goes_down_in_the_middle,
+    "the receiver is not trusted": receiver_is_not_trusted,
+    "everybody sends at the same time": everybody_sends,
+    **{f"the program dies: {end}": partial(producer_dies, end) for end in ("SIGTERM", "SIGKILL", "exit")},
+    "the program forks": producer_forks,
+    "the disk is full": disk_is_full,
+}
