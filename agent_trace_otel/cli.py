@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments make no sense (2), or --help or --version was asked for (0).
     """
-    from agent_trace_otel import options
+    from agent_trace_otel.commands import grammar
     from agent_trace_otel.errors import AgentTraceError
 
     if sys.stdout is None:  # the caller has closed it
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
     try:
         argv = sys.argv[1:] if argv is None else argv
-        arguments = options.parser(argv).parse_args(argv)
+        arguments = grammar.parser(argv).parse_args(argv)
         code = _command(arguments.command)(arguments)
         sys.stdout.flush()
     except AgentTraceError as error:

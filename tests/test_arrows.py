@@ -16,7 +16,7 @@ INSTRUMENTORS = Path(__file__).parents[1] / "instrumentors" / "agent_trace_instr
 # Leaves know nothing of sessions, files or OpenTelemetry and may be imported from anywhere.
 LEAVES = {
     *("semconv", "errors", "guard", "config", "process", "content", "encodable", "ids", "mcp_io", "model_io", "redact"),
-    "dialects",
+    *("dialects", "open_flags"),
 }
 
 # A room may import itself, the leaves, and what stands beside it here.
@@ -34,10 +34,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "retention": {"delivery", "store"},
     "instrumentation": {"pipeline"},
     "doctor": {"capture", "delivery", "instrumentation", "replay", "store"},
-    "options": {"capture", "replay"},
     "testing": {"identity", "pipeline", "processor", "spans", "store"},
-    "commands": {"capture", "instrumentation", "options", "replay", "store", "delivery", "demo", "doctor", "retention"},
-    "cli": {"commands", "options"},
+    "commands": {"capture", "instrumentation", "replay", "store", "delivery", "demo", "doctor", "retention"},
+    "cli": {"commands"},
     "__main__": {"capture", "cli"},
 }
 READERS = (

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_trace_otel import cli, options
+from agent_trace_otel import cli
+from agent_trace_otel.commands import grammar
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -35,7 +36,7 @@ def test_every_link_and_path_leads_somewhere(page: Path) -> None:
 def _grammar() -> dict[str, set[str]]:
     """Return the long options of every command."""
     found: dict[str, set[str]] = {}
-    for action in options.parser([*cli._COMMANDS])._actions:
+    for action in grammar.parser([*cli._COMMANDS])._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, command in action.choices.items():
                 longs = {option for one in command._actions for option in one.option_strings if option[:2] == "--"}

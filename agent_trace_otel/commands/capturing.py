@@ -42,9 +42,8 @@ def import_transcripts(arguments: argparse.Namespace) -> int:
     """Make sessions of a coding agent's transcripts."""
     from pathlib import Path
 
-    from agent_trace_otel import options
     from agent_trace_otel.capture.importing import command as importing
-    from agent_trace_otel.commands import targets
+    from agent_trace_otel.commands import option_values, targets
     from agent_trace_otel.errors import UsageError
     from agent_trace_otel.replay.progress import Progress
     from agent_trace_otel.replay.terminal import one_line
@@ -54,8 +53,8 @@ def import_transcripts(arguments: argparse.Namespace) -> int:
         raise UsageError(msg)
     target = targets.target_of(arguments) if targets.is_named(arguments) else None
     if target is None:
-        options.refuse(arguments, ("header",), "needs --endpoint or --to")
-    found, problems = importing.find([Path(path) for path in arguments.paths], options.since(arguments))
+        option_values.refuse(arguments, ("header",), "needs --endpoint or --to")
+    found, problems = importing.find([Path(path) for path in arguments.paths], option_values.since(arguments))
     for problem in problems:
         say(problem)
     if not found and not problems:
@@ -117,9 +116,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a program whose Pythons trace themselves."""
     from pathlib import Path
 
-    from agent_trace_otel import instrumentation, options
+    from agent_trace_otel import instrumentation
     from agent_trace_otel.capture.run import command as running
     from agent_trace_otel.capture.run.plan import planned
+    from agent_trace_otel.commands import option_values
     from agent_trace_otel.errors import UsageError
 
     command = arguments.program[arguments.program[:1] == ["--"] :]
@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         msg = "run wants the program's command line: agent-trace run -- COMMAND..."
         raise UsageError(msg)
     also = [name for name in ("files", "subprocesses") if getattr(arguments, name)]
-    watched = instrumentation.watched(options.names(arguments.only), options.names(arguments.skip), also)
+    watched = instrumentation.watched(option_values.names(arguments.only), option_values.names(arguments.skip), also)
     plan = planned(
         command,
         name=arguments.name,
@@ -140,8 +140,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def record_http(arguments: argparse.Namespace) -> int:
     """The same for a server behind HTTP."""
-    from agent_trace_otel import options
     from agent_trace_otel.capture.mcp.http import proxy as http
+    from agent_trace_otel.commands import option_values
 
     given = http.Options(
         port=arguments.port,
@@ -149,7 +149,7 @@ def record_http(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         redact=False if arguments.no_redact else None,
         trace_dir=arguments.trace_dir or "",
-        headers=options.headers(arguments.header),
+        headers=option_values.headers(arguments.header),
         allow_hosts=arguments.allow_host,
         allow_origins=arguments.allow_origin,
         rewrites_oauth=arguments.rewrite_oauth,
@@ -160,12 +160,12 @@ def record_http(arguments: argparse.Namespace) -> int:
 
 def setup(arguments: argparse.Namespace) -> int:
     """Print or write a coding agent's hook settings."""
-    from agent_trace_otel import options
     from agent_trace_otel.capture.hooks.setup import command as setup
     from agent_trace_otel.capture.hooks.setup.agents import AGENTS
+    from agent_trace_otel.commands import option_values
     from agent_trace_otel.errors import UsageError
 
-    values = options.config_values(arguments)
+    values = option_values.config_values(arguments)
     if arguments.to is not None:
         from agent_trace_otel.commands import targets
 
@@ -200,14 +200,13 @@ def doctor(arguments: argparse.Namespace) -> int:
     """Tell what is configured, what is recorded, and what is wrong."""
     from pathlib import Path
 
-    from agent_trace_otel import options
-    from agent_trace_otel.commands import targets
+    from agent_trace_otel.commands import option_values, targets
     from agent_trace_otel.doctor import report
     from agent_trace_otel.replay.terminal import columns_of, wants_colour
 
     asked = targets.target_of(arguments) if targets.is_named(arguments) else None
     if asked is None:
-        options.refuse(arguments, ("header",), "needs --endpoint or --to")
+        option_values.refuse(arguments, ("header",), "needs --endpoint or --to")
     sections = report.examine(
         arguments.trace_dir,
         os.environ,

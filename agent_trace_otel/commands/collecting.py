@@ -12,8 +12,9 @@ def collect(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
     from pathlib import Path
 
-    from agent_trace_otel import config, options
+    from agent_trace_otel import config
     from agent_trace_otel.capture.collect import collector
+    from agent_trace_otel.commands import option_values
     from agent_trace_otel.delivery.configured import configured_target
 
     settings = config.load(
@@ -21,7 +22,7 @@ def collect(arguments: argparse.Namespace) -> int:
         redact=False if arguments.no_redact else None,
         endpoint=arguments.endpoint,
         to=arguments.to,
-        headers=options.headers(arguments.header) or None,
+        headers=option_values.headers(arguments.header) or None,
     )
     if settings.otel_endpoint and collector.is_itself(settings.otel_endpoint, arguments.bind, arguments.port):
         settings = replace(settings, otel_endpoint=None)  # set for the agents of this shell, and meant for them

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def export(arguments: argparse.Namespace) -> int:
     """Write a session for other programs, or send it."""
-    from agent_trace_otel import options
+    from agent_trace_otel.commands import option_values
 
     session = session_of(arguments)
     if arguments.format == "otlp":
         return _export_otlp(session, arguments)
-    options.refuse(arguments, ("endpoint", "to", "header", "service_name"), "needs --format otlp")
+    option_values.refuse(arguments, ("endpoint", "to", "header", "service_name"), "needs --format otlp")
     if arguments.format == "html":
         return _export_html(session, arguments)
     if arguments.format == "perfetto":
@@ -64,8 +64,7 @@ def _export_perfetto(session: Session, arguments: argparse.Namespace) -> int:
 
 
 def _export_otlp(session: Session, arguments: argparse.Namespace) -> int:
-    from agent_trace_otel import options
-    from agent_trace_otel.commands import targets
+    from agent_trace_otel.commands import option_values, targets
     from agent_trace_otel.delivery import otlp
     from agent_trace_otel.errors import StoreError
     from agent_trace_otel.replay.terminal import one_line
@@ -77,11 +76,11 @@ def _export_otlp(session: Session, arguments: argparse.Namespace) -> int:
     if not targets.is_named(arguments):
         import json
 
-        options.refuse(arguments, ("header",), "needs --endpoint or --to")
+        option_values.refuse(arguments, ("header",), "needs --endpoint or --to")
         request = otlp.collect_request(session.spans_path, service_name)
         write(json.dumps(request, separators=(",", ":")) + "\n", arguments.output)
         return 0
-    options.refuse(arguments, ("output",), "can't be used with --endpoint or --to")
+    option_values.refuse(arguments, ("output",), "can't be used with --endpoint or --to")
     target = targets.target_of(arguments)
     say(f"sending {session.session_id} to {otlp.shown_url(target.url)}")
     report = otlp.send_file(session.spans_path, target, service_name=service_name)

@@ -19,7 +19,7 @@ def prune(arguments: argparse.Namespace) -> int:
     """Remove sessions that are too old or too much, and tell what stays."""
     import time
 
-    from agent_trace_otel import options
+    from agent_trace_otel.commands import option_values
     from agent_trace_otel.errors import UsageError
     from agent_trace_otel.replay.progress import Progress
     from agent_trace_otel.replay.sizes import size
@@ -29,7 +29,9 @@ def prune(arguments: argparse.Namespace) -> int:
     if os.unlink not in os.supports_dir_fd:
         msg = "prune needs a POSIX system: remove session folders by hand here"
         raise UsageError(msg)
-    wish = deciding.Wish(options.older_than(arguments), options.max_size(arguments), arguments.undelivered_too)
+    wish = deciding.Wish(
+        option_values.older_than(arguments), option_values.max_size(arguments), arguments.undelivered_too
+    )
     targets, untold = _targets(), _untold()
     trace_dir = find_trace_dir(arguments.trace_dir)
     for path in () if arguments.dry_run else removing.put_back_left_behind(trace_dir):

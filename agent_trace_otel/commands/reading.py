@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def list_sessions(arguments: argparse.Namespace) -> int:
     """List the sessions of a trace directory."""
-    from agent_trace_otel import options
+    from agent_trace_otel.commands import option_values
     from agent_trace_otel.replay import listing, terminal
     from agent_trace_otel.store.reader import find_trace_dir
 
-    since = options.since(arguments)
+    since = option_values.since(arguments)
     trace_dir = find_trace_dir(arguments.trace_dir)
     every, refused = listing.sessions_newest_first(trace_dir)
     sessions = [one for one in every if one.started_at >= since and (one.errors or not arguments.errors)]
@@ -42,14 +42,14 @@ def list_sessions(arguments: argparse.Namespace) -> int:
 
 def replay(arguments: argparse.Namespace) -> int:
     """Replay a session, as it was or as it happens."""
-    from agent_trace_otel import options
+    from agent_trace_otel.commands import option_values
 
-    selection, pace = options.selection(arguments), options.pace(arguments)
+    selection, pace = option_values.selection(arguments), option_values.pace(arguments)
     if arguments.follow:
-        options.refuse(arguments, ("live", "tree"), "can't be used with --follow")
+        option_values.refuse(arguments, ("live", "tree"), "can't be used with --follow")
         _follow(arguments, selection)
     elif arguments.tree:
-        options.refuse(arguments, ("live",), "can't be used with --tree")
+        option_values.refuse(arguments, ("live",), "can't be used with --tree")
         _show_tree(session_of(arguments), arguments, selection)
     else:
         show(session_of(arguments), arguments, selection, pace)
@@ -220,8 +220,7 @@ def redact(arguments: argparse.Namespace) -> int:
 
 def completion(arguments: argparse.Namespace) -> int:
     """Write what a shell needs to complete our command lines."""
-    from agent_trace_otel import options
-    from agent_trace_otel.commands import targets
+    from agent_trace_otel.commands import grammar, targets
     from agent_trace_otel.replay.completion import SCRIPTS, candidates
 
     if not arguments.words:
@@ -229,5 +228,5 @@ def completion(arguments: argparse.Namespace) -> int:
         return 0
     words = arguments.words[arguments.words[:1] == ["--"] :]
     known = {"--to": targets.names()} if words[-2:-1] == ["--to"] else {}
-    write(f"{word}\t{meaning}\n" for word, meaning in candidates(options.parser(words), words, known))
+    write(f"{word}\t{meaning}\n" for word, meaning in candidates(grammar.parser(words), words, known))
     return 0

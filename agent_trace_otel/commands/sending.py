@@ -20,12 +20,12 @@ _RECORDERS_GRACE = 60.0
 
 def ship(arguments: argparse.Namespace) -> int:
     """Send what waits in one session or in all, once or for as long as spans come."""
-    from agent_trace_otel import options
+    from agent_trace_otel.commands import option_values
 
     if arguments.session is not None:
-        options.refuse(arguments, ("all",), "and an ID can't both be meant")
+        option_values.refuse(arguments, ("all",), "and an ID can't both be meant")
     if arguments.failed:
-        options.refuse(arguments, ("follow", "unsampled_too"), "can't be used with --failed")
+        option_values.refuse(arguments, ("follow", "unsampled_too"), "can't be used with --failed")
         return _list_failed(arguments)
     from contextlib import ExitStack
 

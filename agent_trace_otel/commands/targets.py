@@ -24,17 +24,18 @@ def target_of(arguments: argparse.Namespace) -> Target:
     Raises:
         UsageError: none is named or configured, or what is named makes no sense.
     """
-    from agent_trace_otel import config, options
+    from agent_trace_otel import config
+    from agent_trace_otel.commands import option_values
     from agent_trace_otel.delivery.configured import configured_target, target_at, target_named
     from agent_trace_otel.errors import UsageError
 
     settings = config.load()
     if arguments.to is not None:
-        headers = options.headers(arguments.header)
+        headers = option_values.headers(arguments.header)
         return target_named(arguments.to, headers, settings, endpoint=arguments.endpoint)
     if arguments.endpoint is not None:
-        return target_at(arguments.endpoint, options.headers(arguments.header), settings)
-    options.refuse(arguments, ("header",), "needs --endpoint or --to")
+        return target_at(arguments.endpoint, option_values.headers(arguments.header), settings)
+    option_values.refuse(arguments, ("header",), "needs --endpoint or --to")
     target = configured_target(settings)
     if target is None:
         msg = (

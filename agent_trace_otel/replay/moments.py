@@ -1,6 +1,7 @@
 """What --from and --to name: a moment of a session, by its offset or by the clock.
 
-Comes in: the option's text. Goes out: a Moment, which a session's times turn into unix seconds. Called by `options`.
+Comes in: the option's text. Goes out: a Moment, which a session's times turn into unix seconds. Called by
+`option_values`.
 """
 
 from __future__ import annotations

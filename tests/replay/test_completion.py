@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from session_folders import SESSION_ID, agent_trace, session_start, write_session
 
-from agent_trace_otel import options
+from agent_trace_otel.commands import grammar
 from agent_trace_otel.replay.completion import candidates
 
 SESSIONS = [SESSION_ID, "5e55-other", "aa"]
@@ -25,7 +25,7 @@ def traces(tmp_path: Path) -> Path:
 
 
 def words(*typed: str) -> list[str]:
-    return [word for word, _ in candidates(options.parser(typed), typed)]
+    return [word for word, _ in candidates(grammar.parser(typed), typed)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_ids_are_those_of_the_trace_directory(traces: Path, monkeypatch: pytest.
 
 
 def test_every_command_is_offered_with_what_it_does() -> None:
-    offered = dict(candidates(options.parser([""]), [""]))
+    offered = dict(candidates(grammar.parser([""]), [""]))
     assert offered["replay"] == "Show a session as it happened."
     assert all(offered.values())
 

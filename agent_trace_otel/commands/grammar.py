@@ -1,6 +1,6 @@
-"""The command line's grammar: its commands, their options, and what the values of options mean.
+"""The command line's grammar: its commands and their options.
 
-Comes in: argv. Goes out: an argparse Namespace, a Selection, a pace, headers. Called by `cli` alone.
+Comes in: argv. Goes out: a parser, whose Namespace `option_values` reads. Called by `cli`, and to complete a line.
 """
 
 from __future__ import annotations
@@ -9,20 +9,15 @@ import argparse
 import functools
 import sys
 
-from agent_trace_otel.errors import UsageError
+from agent_trace_otel.commands.option_values import LONGEST_PAUSE
 from agent_trace_otel.replay.terminal import columns_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from agent_trace_otel.replay.moments import Moment
-    from agent_trace_otel.replay.timeline import Selection
+    from collections.abc import Callable, Sequence
 
 EXPORT_FORMATS = ("json", "csv", "ndjson", "otlp", "html", "perfetto")
-_MAX_IDLE = 2.0  # seconds
 _HELP_WIDTH = 100
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}  # seconds
 
 
 def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -56,160 +51,6 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return top
 
 
-def selection(values: argparse.Namespace) -> Selection:
-    """Return what a replay shows.
-
-    Raises:
-        UsageError: an unknown event type, no regular expression, or no moment.
-    """
-    import re
-
-    from agent_trace_otel.replay.text import SYMBOLS
-    from agent_trace_otel.replay.timeline import Selection
-
-    event_types = [name.strip() for name in (values.filter or "").split(",") if name.strip()]
-    for name in event_types:
-        if name not in SYMBOLS:
-            from difflib import get_close_matches
-
-            nearest = get_close_matches(name, SYMBOLS, n=1, cutoff=0)[0]
-            msg = f"--filter: no event type {name!r}; did you mean {nearest}? There are {', '.join(SYMBOLS)}"
-            raise UsageError(msg)
-    try:
-        pattern = re.compile(values.grep) if values.grep is not None else None
-    except re.error as error:
-        msg = f"--grep: {values.grep!r} is no regular expression: {error}"
-        raise UsageError(msg) from error
-    moments = _moment("--from", values.since), _moment("--to", values.until)
-    return Selection(frozenset(event_types), tool=values.tool, errors=values.errors, pattern=pattern, between=moments)
-
-
-def pace(values: argparse.Namespace) -> tuple[float, float] | None:
-    """Return speed and longest pause in seconds, None when a replay is not live.
-
-    Raises:
-        UsageError: a value is no number above 0, or --live is missing.
-    """
-    if not values.live:
-        if values.speed is not None or values.max_idle is not None:
-            msg = "--speed and --max-idle need --live"
-            raise UsageError(msg)
-        return None
-    speed = 1.0 if values.speed is None else _positive("--speed", values.speed, "x")
-    return speed, _MAX_IDLE if values.max_idle is None else _positive("--max-idle", values.max_idle, "s")
-
-
-def since(values: argparse.Namespace) -> float:
-    """Return the unix seconds that --since means: so long ago, or a date or time; local unless it names a zone.
-
-    Raises:
-        UsageError: it is neither a duration such as 2h nor an ISO 8601 date or time.
-    """
-    given = values.since
-    if given is None:
-        return float("-inf")
-    number, unit = given[:-1], given[-1:]
-    try:
-        if number.isdecimal() and unit in _UNITS:
-            import time
-
-            return time.time() - int(number) * _UNITS[unit]
-        from datetime import datetime
-
-        # Python 3.10 doesn't take the Z
-        return datetime.fromisoformat(f"{number}+00:00" if unit in {"Z", "z"} else given).timestamp()
-    except (ValueError, OverflowError):
-        msg = f"--since: {given!r} is neither a duration (30m, 2h, 3d, 1w) nor a date (2026-01-31, 2026-01-31T09:00)"
-        raise UsageError(msg) from None
-
-
-def older_than(values: argparse.Namespace) -> float | None:
-    """Return the seconds of --older-than, None without it.
-
-    Raises:
-        UsageError: it is no duration such as 30d, or neither it nor --max-size is given.
-    """
-    given = values.older_than
-    if given is None:
-        if values.max_size is None:
-            msg = "prune wants --older-than 30d, --max-size 2GB, or both"
-            raise UsageError(msg)
-        return None
-    number, unit = given[:-1], given[-1:]
-    if not (number.isdecimal() and number.isascii() and unit in _UNITS):
-        msg = f"--older-than: {given!r} is no duration such as 12h, 30d or 8w"
-        raise UsageError(msg)
-    return float(int(number) * _UNITS[unit])
-
-
-def max_size(values: argparse.Namespace) -> int | None:
-    """Return the bytes of --max-size, None without it.
-
-    Raises:
-        UsageError: it is no size such as 2GB.
-    """
-    import re
-
-    if values.max_size is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", values.max_size.strip(), re.IGNORECASE | re.ASCII)
-    if found is None:
-        msg = f"--max-size: {values.max_size!r} is no size such as 500MB or 2GB"
-        raise UsageError(msg)
-    power = " kmgt".index(found[2].lower() or " ")
-    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
-
-
-def headers(given: list[str]) -> Mapping[str, str]:
-    """Return the headers of repeated --header options.
-
-    Raises:
-        UsageError: one is not of the form "Name: value"; its value is not repeated, since it may be a key.
-    """
-    found: dict[str, str] = {}
-    for header in given:
-        name, colon, value = header.partition(":")
-        if not colon or not name.strip() or not (name.strip() + value).isprintable():
-            msg = '--header wants "Name: value" on one line'
-            raise UsageError(msg)
-        found[name.strip()] = value.strip()
-    return found
-
-
-def config_values(values: argparse.Namespace) -> dict[tuple[str, ...], str | bool | Mapping[str, str] | None]:
-    """Return what `setup` writes into the config file: (key,) or (table, key) -> value, None to take it out.
-
-    Of a back end by its name and an endpoint, the one that was not given goes: together they'd mean another place.
-
-    Raises:
-        UsageError: a header is not of the form "Name: value".
-    """
-    found: dict[tuple[str, ...], str | bool | Mapping[str, str] | None] = {
-        ("redact",): values.redact,
-        ("service_name",): values.service_name,
-        ("otlp", "to"): values.to,
-        ("otlp", "endpoint"): values.endpoint,
-        ("otlp", "headers"): headers(values.header) or None,
-    }
-    for key in [key for key, value in found.items() if value is None]:
-        del found[key]
-    for name in ("endpoint", "headers") if values.to else ("to",) if values.endpoint else ():
-        found.setdefault(("otlp", name), None)
-    return found
-
-
-def refuse(values: argparse.Namespace, names: tuple[str, ...], why: str) -> None:
-    """Say no to options that would do nothing.
-
-    Raises:
-        UsageError: one of them was given.
-    """
-    for name in names:
-        if getattr(values, name):
-            msg = f"--{name.replace('_', '-')} {why}"
-            raise UsageError(msg)
-
-
 class _Help(argparse.HelpFormatter):
     """Help as wide as the terminal; argparse makes one for every option, and would load shutil to ask it."""
 
@@ -230,22 +71,6 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def back_end(command: argparse.ArgumentParser, what: str) -> None:
-    """Add the options that name a back end.
-
-    Args:
-        command: gets them.
-        what: what is sent, as the beginning of a sentence.
-    """
-    command.add_argument(
-        "--to",
-        metavar="NAME",
-        help=f"{what} to this back end: datadog, honeycomb:eu, ...; its key from the environment",
-    )
-    command.add_argument("--endpoint", metavar="URL", help=f"{what} there, such as http://localhost:4318")
-    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="with it: send this header")
-
-
 def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("--full", action="store_true", help="cut nothing: whole arguments, results and responses")
     command.add_argument("--no-color", action="store_true", help="plain text; NO_COLOR does the same")
@@ -255,7 +80,7 @@ def _doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--no-send", action="store_true", help="send no test span to the back end")
     command.add_argument("--libraries", action="store_true", help="import each library and try what can be patched")
-    back_end(command, "send the test span")
+    _back_end(command, "send the test span")
 
 
 def _list(command: argparse.ArgumentParser) -> None:
@@ -276,7 +101,7 @@ def _replay(command: argparse.ArgumentParser) -> None:
     command.add_argument("--follow", action="store_true", help="what comes: of a session that runs, or the next")
     command.add_argument("--live", action="store_true", help="with the pauses that lay between the events")
     command.add_argument("--speed", metavar="X", help="with --live: so many times faster")
-    command.add_argument("--max-idle", metavar="S", help=f"with --live: no longer pause (default: {_MAX_IDLE:g} s)")
+    command.add_argument("--max-idle", metavar="S", help=f"with --live: no longer pause (default: {LONGEST_PAUSE:g} s)")
     _demo(command)
 
 
@@ -289,7 +114,7 @@ def _export(command: argparse.ArgumentParser) -> None:
     _session(command)
     command.add_argument("--format", choices=EXPORT_FORMATS, default="json", help="the format (default: json)")
     command.add_argument("-o", "--output", metavar="FILE", help="write to a file (default: stdout)")
-    back_end(command, "with otlp: send it")
+    _back_end(command, "with otlp: send it")
     command.add_argument("--service-name", metavar="NAME", help="with otlp: service.name instead of the recorded one")
 
 
@@ -305,35 +130,6 @@ def _diff(command: argparse.ArgumentParser) -> None:
     _told_briefly(command)
 
 
-def _told_briefly(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="as JSON, with everything in it")
-    command.add_argument("--full", action="store_true", help="leave nothing out, cut nothing")
-    command.add_argument("--no-color", action="store_true", help="plain text; NO_COLOR does the same")
-
-
-def _session(command: argparse.ArgumentParser) -> None:
-    command.add_argument("session", metavar="ID", nargs="?", help="beginning of an id (default: the newest session)")
-
-
-def _moment(option: str, text: str | None) -> Moment | None:
-    if text is None:
-        return None
-    from agent_trace_otel.replay.moments import moment
-
-    return moment(option, text)
-
-
-def _positive(option: str, text: str, unit: str) -> float:
-    try:
-        number = float(text.removesuffix(unit))
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 1e9:  # noqa: PLR2004 - and neither NaN nor infinity
-        msg = f"{option}: {text!r} is no number above 0"
-        raise UsageError(msg)
-    return number
-
-
 def _setup(command: argparse.ArgumentParser) -> None:
     from agent_trace_otel.capture.hooks.setup.agents import AGENTS
 
@@ -346,7 +142,7 @@ def _setup(command: argparse.ArgumentParser) -> None:
     command.add_argument("--write", action="store_true", help="merge the hooks into the settings file, with a backup")
     command.add_argument("--remove", action="store_true", help="take our hooks out of the settings file again")
     command.add_argument("--portable", action="store_true", help="register agent-trace by name, not by its place")
-    back_end(command, "send spans")
+    _back_end(command, "send spans")
     command.add_argument("--service-name", metavar="NAME", help="service.name of the spans")
     redact = command.add_mutually_exclusive_group()
     redact.add_argument("--redact", action="store_true", default=None, help="withhold secrets (the default)")
@@ -413,18 +209,6 @@ def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument("program", metavar="COMMAND", nargs=argparse.REMAINDER, help="the program's command line")
 
 
-def names(given: list[str]) -> list[str]:
-    """Return the names in comma-separated lists."""
-    return [name.strip() for text in given for name in text.split(",") if name.strip()]
-
-
-def _recorded_session(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--name", metavar="N", default="", help="the session's name (default: the server's)")
-    command.add_argument(
-        "--no-redact", dest="redact", action="store_false", default=None, help="store and send secrets as they are"
-    )
-
-
 def _redact(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help="text, JSON or JSON lines; - reads standard input")
 
@@ -432,6 +216,67 @@ def _redact(command: argparse.ArgumentParser) -> None:
 def _completion(command: argparse.ArgumentParser) -> None:
     command.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish")
     command.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)  # with which the scripts ask
+
+
+def _ship(command: argparse.ArgumentParser) -> None:
+    _session(command)
+    command.add_argument("--all", action="store_true", help="every session of the trace directory")
+    _back_end(command, "send it")
+    command.add_argument("--follow", action="store_true", help="go on as spans come; without an ID in every session")
+    command.add_argument("--failed", action="store_true", help="only list what was set aside, and why")
+    command.add_argument("--unsampled-too", action="store_true", help="send what sampling kept back as well")
+
+
+def _prune(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        f"{command.description} Running sessions stay, and those with spans that a back end has not acknowledged."
+    )
+    command.add_argument("--older-than", metavar="AGE", help="remove what ended longer ago: 12h, 30d, 8w")
+    command.add_argument("--max-size", metavar="SIZE", help="remove the oldest until no more is left: 500MB, 2GB")
+    command.add_argument("--undelivered-too", action="store_true", help="also what no back end has got")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+
+
+def _import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("paths", metavar="PATH", nargs="*", help="a transcript, or a directory of a project's")
+    command.add_argument("--discover", action="store_true", help="all that Claude Code keeps in ~/.claude/projects")
+    command.add_argument("--since", metavar="T", help="only sessions written to since: 30m, 2h, 3d, 1w ago, or a date")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be added")
+    command.add_argument("--no-redact", action="store_true", help="store and send secrets as they are")
+    _back_end(command, "send what is new")
+
+
+def _back_end(command: argparse.ArgumentParser, what: str) -> None:
+    """Add the options that name a back end.
+
+    Args:
+        command: gets them.
+        what: what is sent, as the beginning of a sentence.
+    """
+    command.add_argument(
+        "--to",
+        metavar="NAME",
+        help=f"{what} to this back end: datadog, honeycomb:eu, ...; its key from the environment",
+    )
+    command.add_argument("--endpoint", metavar="URL", help=f"{what} there, such as http://localhost:4318")
+    command.add_argument("--header", metavar='"K: V"', action="append", default=[], help="with it: send this header")
+
+
+def _session(command: argparse.ArgumentParser) -> None:
+    command.add_argument("session", metavar="ID", nargs="?", help="beginning of an id (default: the newest session)")
+
+
+def _told_briefly(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="as JSON, with everything in it")
+    command.add_argument("--full", action="store_true", help="leave nothing out, cut nothing")
+    command.add_argument("--no-color", action="store_true", help="plain text; NO_COLOR does the same")
+
+
+def _recorded_session(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--name", metavar="N", default="", help="the session's name (default: the server's)")
+    command.add_argument(
+        "--no-redact", dest="redact", action="store_false", default=None, help="store and send secrets as they are"
+    )
 
 
 _EXAMPLES = {
@@ -456,34 +301,6 @@ _EXAMPLES = {
     "ship": "ship --all --endpoint http://localhost:4318",
     "stats": "stats 201da364 --json",
 }
-
-
-def _ship(command: argparse.ArgumentParser) -> None:
-    _session(command)
-    command.add_argument("--all", action="store_true", help="every session of the trace directory")
-    back_end(command, "send it")
-    command.add_argument("--follow", action="store_true", help="go on as spans come; without an ID in every session")
-    command.add_argument("--failed", action="store_true", help="only list what was set aside, and why")
-    command.add_argument("--unsampled-too", action="store_true", help="send what sampling kept back as well")
-
-
-def _prune(command: argparse.ArgumentParser) -> None:
-    command.description = (
-        f"{command.description} Running sessions stay, and those with spans that a back end has not acknowledged."
-    )
-    command.add_argument("--older-than", metavar="AGE", help="remove what ended longer ago: 12h, 30d, 8w")
-    command.add_argument("--max-size", metavar="SIZE", help="remove the oldest until no more is left: 500MB, 2GB")
-    command.add_argument("--undelivered-too", action="store_true", help="also what no back end has got")
-    command.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-
-
-def _import(command: argparse.ArgumentParser) -> None:
-    command.add_argument("paths", metavar="PATH", nargs="*", help="a transcript, or a directory of a project's")
-    command.add_argument("--discover", action="store_true", help="all that Claude Code keeps in ~/.claude/projects")
-    command.add_argument("--since", metavar="T", help="only sessions written to since: 30m, 2h, 3d, 1w ago, or a date")
-    command.add_argument("--dry-run", action="store_true", help="only say what would be added")
-    command.add_argument("--no-redact", action="store_true", help="store and send secrets as they are")
-    back_end(command, "send what is new")
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
