@@ -50,7 +50,7 @@ def traces_url(endpoint: str) -> str:
     try:
         parts = urlsplit(endpoint)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        usable = usable and not re.search(r"\s", endpoint)
+        usable = usable and not re.search(r"[\s\ud800-\udfff]", endpoint)
     except ValueError:  # an unclosed bracket, a port that is no number
         parts, usable = urlsplit(""), False
     if not usable:

@@ -39,6 +39,8 @@ _ABOUT_THE_BATCH: Final = frozenset({400, 413, 422, 500})  # another batch may f
 _MAX_ANSWER: Final = 2**20
 _MAX_REASON: Final = 300
 _FIRST_DELAY, _MAX_DELAY = 0.5, 8.0
+_LONGEST_ASKED: Final = 24 * 3600.0
+"""Seconds of a Retry-After that are believed; a thread can't sleep any number."""
 _COMPRESSED_FROM: Final = 1024  # bytes: below that, compressing costs more than it saves
 _FAST: Final = 1
 
@@ -177,7 +179,7 @@ class Connection:
             return Answer(Verdict.TAKEN, status=status)  # a vendor's own way to say so, whose body is not OTLP's
         try:
             rejected, message = _partial_success(response, content)
-        except (ValueError, TypeError, AttributeError, DecodeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, DecodeError):
             kind = response.headers.get("Content-Type", "no content type")
             return Answer(
                 Verdict.NEVER, self._line(f"HTTP 200, but the body ({kind}) is not OTLP: wrong address?"), status
@@ -288,12 +290,13 @@ def _retry_after(value: str | None) -> float:
     if value is None:
         return 0.0
     try:
-        return max(float(value), 0.0) if value.strip().isdigit() else _seconds_until(value)
-    except ValueError:
+        asked = float(value) if value.strip().isdigit() else _seconds_until(value)
+    except (ValueError, OverflowError):  # a year that no date has
         return 0.0
+    return min(max(asked, 0.0), _LONGEST_ASKED)
 
 
 def _seconds_until(date: str) -> float:
     when = parsedate_to_datetime(date)
     aware = when if when.tzinfo is not None else when.replace(tzinfo=timezone.utc)
-    return max(aware.timestamp() - time.time(), 0.0)
+    return aware.timestamp() - time.time()

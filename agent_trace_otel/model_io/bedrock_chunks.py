@@ -51,10 +51,10 @@ class _Block:
     def answer(self) -> dict[str, Any]:
         text = self._text.value()
         called = field(self._start, "toolUse")
-        if called is not None:
+        if isinstance(called, dict):
             return {"toolUse": {**called, "input": parsed(text) if text else {}}}
         result = field(self._start, "toolResult")
-        if result is not None:
+        if isinstance(result, dict):
             return {"toolResult": {**result, "content": self._given}}
         return {"reasoningContent": {"reasoningText": {"text": text}}} if self._is_reasoning else {"text": text}
 

@@ -30,6 +30,16 @@ from agent_trace_otel.model_io.messages import (
 )
 from agent_trace_otel.model_io.parts import Part, read_parts, text_part
 
+_TOKENS = frozenset(
+    {
+        semconv.USAGE_INPUT_TOKENS,
+        semconv.USAGE_OUTPUT_TOKENS,
+        semconv.USAGE_CACHE_READ_INPUT_TOKENS,
+        semconv.USAGE_CACHE_WRITE_INPUT_TOKENS,
+        semconv.USAGE_REASONING_OUTPUT_TOKENS,
+    }
+)
+
 
 def read_response(result: object) -> dict[str, Any]:
     """Return the span attributes of a model's answer, ``{}`` for what isn't recognised; never raises.
@@ -79,7 +89,8 @@ def _read(result: object) -> dict[str, Any]:
     for read in (_openai_choices, _anthropic, _openai_response, _google, _embeddings, _google_embeddings):
         found = read(result)
         if found:
-            return {key: value for key, value in found.items() if value is not None}
+            # a server that counts fewer tokens than none has not counted
+            return {k: v for k, v in found.items() if v is not None and not (k in _TOKENS and v < 0)}
     for translate in (ollama.answer, bedrock.answer):
         known = translate(result)
         if known is not None:

@@ -200,8 +200,9 @@ class Cleaner:
         found = self._resources.get(id(resource))
         if found is not None and found[0] is resource:
             return found[1]
-        attributes = self.attributes(resource.attributes)
-        cleaned = resource if attributes is resource.attributes else Resource(attributes, resource.schema_url)
+        attributes, schema_url = self.attributes(resource.attributes), self.text(resource.schema_url)
+        is_same = attributes is resource.attributes and schema_url == resource.schema_url
+        cleaned = resource if is_same else Resource(attributes, schema_url)
         if len(self._resources) >= _MAX_RESOURCES:
             self._resources.clear()
         self._resources[id(resource)] = (resource, cleaned)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
 _DROPPED = "droppedAttributesCount"
+_SPAN_IDS = 1 << 64
 _KINDS: dict[int | str, SpanKind] = {
     0: SpanKind.INTERNAL,  # trace.proto: unspecified is to be read as internal
     "SPAN_KIND_UNSPECIFIED": SpanKind.INTERNAL,
@@ -113,9 +114,9 @@ def readers_of_request(request: Mapping[str, Any], *, flags: int = 0) -> list[Ca
 def _readers(request: Mapping[str, Any], flags: int) -> Iterator[Callable[[], ReadableSpan]]:
     for resource_spans in _list(request, "resourceSpans"):
         attributes = attributes_in(resource_spans.get("resource") or {})
-        resource = Resource(attributes, resource_spans.get("schemaUrl"))
+        resource = Resource(attributes, _optional_text(resource_spans, "schemaUrl"))
         for scope_spans in _list(resource_spans, "scopeSpans"):
-            scope = _scope(scope_spans.get("scope") or {}, scope_spans.get("schemaUrl"))
+            scope = _scope(scope_spans.get("scope") or {}, _optional_text(scope_spans, "schemaUrl"))
             for span in _list(scope_spans, "spans"):
                 yield partial(_read, span, resource, scope, flags)
 
@@ -138,13 +139,17 @@ def _told() -> Generator[None]:
 def _scope(scope: Mapping[str, Any], schema_url: str | None) -> InstrumentationScope | None:
     if not scope and not schema_url:
         return None
-    return InstrumentationScope(scope.get("name", ""), scope.get("version"), schema_url, attributes_in(scope))
+    name, version = _optional_text(scope, "name") or "", _optional_text(scope, "version")
+    return InstrumentationScope(name, version, schema_url, attributes_in(scope))
 
 
 def _span(span: Mapping[str, Any], resource: Resource, scope: InstrumentationScope | None, flags: int) -> StoredSpan:
     context = _context(span, is_remote=False, flags=flags)
     parent = None
     if parent_id := int(span.get("parentSpanId") or "0", 16):
+        if not 0 < parent_id < _SPAN_IDS:
+            msg = "parentSpanId is not 8 bytes"
+            raise ValueError(msg)
         is_remote = bool(_int(span.get("flags")) & IS_REMOTE)
         parent = SpanContext(context.trace_id, parent_id, is_remote, context.trace_flags)
     dropped = tuple(_int(span.get(f"dropped{what}Count")) for what in ("Attributes", "Events", "Links"))
@@ -178,7 +183,7 @@ def _context(holder: Mapping[str, Any], *, is_remote: bool, flags: int = 0) -> S
 def _status(status: Mapping[str, Any]) -> Status:
     code = _CODES[status.get("code") or 0]
     # the SDK keeps a description of errors only, and warns about any other
-    return Status(code, (status.get("message") or None) if code is StatusCode.ERROR else None)
+    return Status(code, (_optional_text(status, "message") or None) if code is StatusCode.ERROR else None)
 
 
 def _event(event: Mapping[str, Any]) -> Event:
@@ -224,6 +229,11 @@ def _text(value: object) -> str:
         msg = f"{value!r} is no text"
         raise TypeError(msg)
     return value
+
+
+def _optional_text(holder: Mapping[str, Any], name: str) -> str | None:
+    value = holder.get(name)
+    return None if value is None else _text(value)
 
 
 def _bool(value: object) -> bool:

@@ -38,7 +38,8 @@ def test_an_endpoint_is_a_base_unless_it_ends_in_a_traces_path(endpoint: str, ur
 @pytest.mark.parametrize(
     "endpoint",
     ["", "localhost:4318", "localhost", "ftp://example.com", "grpc://example.com", "http://", "http://:80",
-     "/v1/traces", "http://[::1", "http://host:port", "http://host:99999", "http://a b"],
+     "/v1/traces", "http://[::1", "http://host:port", "http://host:99999", "http://a b",
+     "http://h/\udcff"],
 )  # fmt: skip
 def test_what_is_no_http_url_is_a_usage_error_of_one_line(endpoint: str) -> None:
     with pytest.raises(UsageError, match=r"no OTLP endpoint") as caught:

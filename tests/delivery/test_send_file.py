@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64encode
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from scripted_backend import Reply, make_span, partial_success
 
 from agent_trace_otel.delivery.otlp import SendReport, collect_request, send_file
+from agent_trace_otel.delivery.post import Connection
 from agent_trace_otel.delivery.target import Target
 from agent_trace_otel.store.spans_file import encode_line, read_spans
 
@@ -242,7 +244,7 @@ def test_a_connection_closed_in_the_middle_is_tried_again(backend: Backend, span
     assert len(backend.received) == 2
 
 
-@pytest.mark.parametrize("retry_after", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
+@pytest.mark.parametrize("retry_after", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT", "9" * 400])
 def test_a_wait_longer_than_the_patience_is_not_begun(
     backend: Backend, spans_file: SpansFile, retry_after: str
 ) -> None:
@@ -253,12 +255,33 @@ def test_a_wait_longer_than_the_patience_is_not_begun(
     assert "429" in report.reason
 
 
-@pytest.mark.parametrize("retry_after", ["0", "soon", "-1", "Fri, 31 Dec 1999 23:59:59 GMT", "²"])
+@pytest.mark.parametrize(
+    "retry_after",
+    ["0", "soon", "-1", "Fri, 31 Dec 1999 23:59:59 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "²"],
+)
 def test_a_retry_after_without_a_time_to_come_is_no_obstacle(
     backend: Backend, spans_file: SpansFile, retry_after: str
 ) -> None:
     backend.script = [Reply(503, headers={"Retry-After": retry_after.encode().decode("latin-1")})]
     assert send_file(spans_file(1), Target(backend.url)).accepted == 1
+
+
+def test_no_wait_is_longer_than_a_thread_can_sleep(backend: Backend) -> None:
+    backend.script = [Reply(503, headers={"Retry-After": "9" * 400})]
+    with closing(Connection(Target(backend.url))) as connection:
+        assert 0 < connection.post(b"").wait <= 86_400
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"partialSuccess":{"rejectedSpans":1e999}}', b'{"partialSuccess":' + b"[" * 100_000]
+)
+def test_an_answer_that_no_number_fits_is_no_answer_of_otlp(
+    backend: Backend, spans_file: SpansFile, body: bytes
+) -> None:
+    backend.script = [Reply(200, body, {"Content-Type": "application/json"})]
+    report = send_file(spans_file(1), Target(backend.url))
+    assert report.accepted == 0
+    assert "not OTLP" in report.reason
 
 
 def test_nobody_listening_is_said_in_one_line(dead_url: str, spans_file: SpansFile) -> None:

@@ -158,6 +158,18 @@ def test_a_converse_stream_reads_as_the_answer() -> None:
     assert streamed(events) == (CONVERSED, SAID)
 
 
+@pytest.mark.parametrize("start", [{"toolUse": True}, {"toolResult": "x"}, True, {"toolUse": []}])
+def test_a_block_that_begins_oddly_costs_itself_alone(start: object) -> None:
+    events = [
+        {"contentBlockStart": {"contentBlockIndex": 0, "start": start}},
+        {"contentBlockDelta": {"contentBlockIndex": 1, "delta": {"text": "Hello"}}},
+        {"messageStop": {"stopReason": "end_turn"}},
+        {"metadata": {"usage": USAGE}},
+    ]
+    found, messages = streamed(events)
+    assert (found[IN], text_of(messages)) == (16, "Hello")
+
+
 def test_what_a_tool_of_the_provider_gave_is_kept() -> None:
     start = {"toolResult": {"toolUseId": "s1"}}
     _, messages = streamed(

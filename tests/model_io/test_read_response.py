@@ -291,6 +291,18 @@ def test_embeddings_give_tokens_and_dimensions(vector: Any, dimensions: int | No
     assert semconv.OUTPUT_MESSAGES not in found
 
 
+@pytest.mark.parametrize(
+    "usage", [{"prompt_tokens": -1, "completion_tokens": 2}, {"input_tokens": -5, "output_tokens": 2}]
+)
+def test_fewer_tokens_than_none_are_no_count(usage: dict[str, int]) -> None:
+    message = {"role": "assistant", "content": "a"}
+    of_openai = {"object": "chat.completion", "choices": [{"message": message}], "usage": usage}
+    of_anthropic = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "a"}], "usage": usage}
+    for answer in (of_openai, of_anthropic):
+        assert semconv.USAGE_INPUT_TOKENS not in read_response(answer)
+        assert semconv.OUTPUT_MESSAGES in read_response(answer)
+
+
 def test_a_plain_string_is_an_assistants_text() -> None:
     assert read_response("Hi") == {
         semconv.OUTPUT_MESSAGES: '[{"role":"assistant","parts":[{"type":"text","content":"Hi"}],'

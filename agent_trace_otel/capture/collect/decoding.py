@@ -110,7 +110,11 @@ def _span(read: Callable[[], ReadableSpan]) -> ReadableSpan | str:
     if span.context is None or not span.context.is_valid:
         return "a span without a trace id or a span id"
     times = (span.start_time or 0, span.end_time or 0, *(event.timestamp for event in span.events))
-    dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
+    dropped = (
+        *(span.dropped_attributes, span.dropped_events, span.dropped_links),
+        *(event.dropped_attributes for event in span.events),
+        *(link.dropped_attributes for link in span.links),
+    )
     # JSON holds any number, a back end's protobuf does not, and one such span would cost its whole batch
     if not all(0 <= time <= _UINT64 for time in times) or not all(0 <= count <= _UINT32 for count in dropped):
         return "a span with a number that is out of range"

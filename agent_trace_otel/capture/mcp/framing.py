@@ -55,7 +55,7 @@ class _Gathered:
 
     def __init__(self) -> None:
         self.size = 0
-        self._parts: list[bytes] = []
+        self._whole: bytes | bytearray = b""
         self._tail = b""
 
     def add(self, part: bytes) -> None:
@@ -63,14 +63,22 @@ class _Gathered:
         if self._tail:
             self._tail = (self._tail + part)[-KEPT_TAIL:]
             return
-        self._parts.append(part)
+        if not self._whole:
+            self._whole = part  # as most messages come: in one piece, which is not copied
+        elif isinstance(self._whole, bytes):
+            self._whole = bytearray(self._whole) + part
+        else:
+            self._whole += part
         if self.size > MAX_MESSAGE:
-            whole = b"".join(self._parts)
-            self._parts, self._tail = [whole[:KEPT_HEAD]], whole[-KEPT_TAIL:]
+            self.cut(bytes(self._whole[-KEPT_TAIL:]))
+
+    def cut(self, tail: bytes) -> None:
+        """Keep the beginning of what is there, and ``tail`` as its end."""
+        self._whole, self._tail = bytes(self._whole[:KEPT_HEAD]), tail
 
     def take(self) -> Framed:
-        found = Framed(b"".join(self._parts), self._tail)
-        self.size, self._parts, self._tail = 0, [], b""
+        found = Framed(bytes(self._whole), self._tail)
+        self.size, self._whole, self._tail = 0, b"", b""
         return found
 
 
@@ -164,13 +172,16 @@ class EventFramer:
 
     def __init__(self) -> None:
         self._line = _Gathered()
-        self._data: Framed | None = None
+        self._event_data = _Gathered()
+        self._has_data = False
         self._event = self._id = ""
         self._ends_in_cr = False
         self._is_torn = False
 
     def feed(self, chunk: bytes) -> list[Framed]:
         """Return the events that a chunk completes."""
+        if not chunk:  # what a decoder has to say of bytes that complete nothing
+            return []
         if self._ends_in_cr and chunk[:1] == b"\n":
             chunk = chunk[1:]
         self._ends_in_cr = chunk[-1:] == b"\r"
@@ -186,9 +197,10 @@ class EventFramer:
 
     def _take_line(self, line: Framed, found: list[Framed]) -> None:
         if not line.content:
-            if self._data is not None and not self._is_torn:
-                found.append(Framed(self._data.content, self._data.tail, self._event or "message", self._id))
-            self._data, self._event, self._id, self._is_torn = None, "", "", False
+            data = self._event_data.take()
+            if self._has_data and not self._is_torn:
+                found.append(Framed(data.content, data.tail, self._event or "message", self._id))
+            self._has_data, self._event, self._id, self._is_torn = False, "", "", False
             return
         name, _, value = line.content.removeprefix(b"\xef\xbb\xbf").partition(b":")
         value = value.removeprefix(b" ")
@@ -196,13 +208,11 @@ class EventFramer:
             self._event = value.decode("utf-8", "replace")
         elif name == b"id":
             self._id = value.decode("utf-8", "replace")
-        elif name == b"data" and self._data is None:
-            self._data = Framed(value, line.tail)
-        elif name == b"data" and self._data is not None:
-            if len(self._data.content) + len(value) > MAX_MESSAGE:
-                self._data = Framed(self._data.content, line.tail or value[-KEPT_TAIL:])
-            else:
-                self._data = Framed(self._data.content + b"\n" + value, line.tail)
+        elif name == b"data":
+            self._event_data.add(b"\n" + value if self._has_data else value)
+            self._has_data = True
+            if line.tail:
+                self._event_data.cut(line.tail)
 
     def gap(self) -> None:
         """Leave out what is torn, up to the next event."""

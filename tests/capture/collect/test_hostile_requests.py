@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hostile import fuzzed, mutated
 from hypothesis import given
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from receiving import JSON, PROTOBUF, Collector, agent, http_call, names, protobuf, request, span, tool
 from test_log_stories import AGENTS, logs
 
@@ -30,6 +31,15 @@ ODD: dict[str, Any] = {
     "an event that is none": request({**tool(2), "events": [{"timeUnixNano": {}}]}),
     "an event after time": request({**tool(2), "events": [{"timeUnixNano": str(2**70), "name": "e"}]}),
     "a link to nothing": request({**tool(2), "links": [{"traceId": "", "spanId": ""}]}),
+    "a parent that is too long": request({**tool(2), "parentSpanId": "f" * 18}),
+    "a parent below zero": request({**tool(2), "parentSpanId": "-1"}),
+    "a status that says no text": request({**tool(2), "status": {"code": 2, "message": ["no"]}}),
+    "too much dropped of an event": request({**tool(2), "events": [{"droppedAttributesCount": -1, "name": "e"}]}),
+    "too much dropped of a link": request({**tool(2), "links": [{**tool(3), "droppedAttributesCount": 2**32}]}),
+    "a scope without a text": {"resourceSpans": [{"scopeSpans": [{"scope": {"name": 5}, "spans": [tool(2)]}]}]},
+    "a version without a text": {"resourceSpans": [{"scopeSpans": [{"scope": {"version": []}, "spans": [tool(2)]}]}]},
+    "a schema of a scope that is none": {"resourceSpans": [{"scopeSpans": [{"schemaUrl": [1], "spans": [tool(2)]}]}]},
+    "a schema that is none": {"resourceSpans": [{"schemaUrl": 5, "scopeSpans": [{"spans": [tool(2)]}]}]},
     "a resource that is none": {"resourceSpans": [{"resource": 3, "scopeSpans": [{"spans": [tool(2)]}]}]},
 }
 
@@ -75,6 +85,13 @@ def test_odd_texts_are_written_as_they_can_be(collector: Collector) -> None:
     assert collector.send(odd, tool(1)).rejected == 0
     assert names(collector.recorded) == ["2", "1"]
     assert len((collector.recorded.trace_dir / odd["traceId"] / "spans.jsonl").read_bytes().splitlines()) == 2
+
+
+def test_odd_texts_around_a_span_cost_no_batch_that_it_is_sent_in(collector: Collector) -> None:
+    odd = {**request({**tool(1), "traceState": "a=\udcff"})["resourceSpans"][0], "schemaUrl": "https://\udcff"}
+    odd["scopeSpans"][0] |= {"schemaUrl": "\udcff", "scope": {"name": "\udcff", "version": "\udcff"}}
+    assert collector.post(json.dumps({"resourceSpans": [odd]}).encode()).status == 200
+    assert encode_spans(collector.recorded.spans()).SerializeToString()
 
 
 def test_ids_that_look_like_paths_stay_in_the_directory(collector: Collector) -> None:

@@ -87,6 +87,33 @@ def test_events_are_read_as_the_standard_has_it() -> None:
     assert framer.end() == []
 
 
+def test_no_bytes_between_a_carriage_return_and_its_newline_end_no_event() -> None:
+    framer = EventFramer()
+    assert _fed(framer, b"data: {}\r", b"", b"\ndata: []\n\n") == [b"{}\n[]"]
+
+
+def test_an_event_of_many_lines_costs_what_its_bytes_cost() -> None:
+    """Each line once: a copy of all that came before for each would be quadratic, and the server's to choose."""
+    framer, added = EventFramer(), _Counted()
+    framer._event_data = added
+    framer.feed(b"data: 1\n" * 1000)
+    assert added.bytes == 2 * 1000 - 1
+    (found,) = framer.feed(b"\n")
+    assert found.content == b"\n".join([b"1"] * 1000)
+
+
+class _Counted(framing._Gathered):
+    """Counts the bytes that are put into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def add(self, part: bytes) -> None:
+        self.bytes += len(part)
+        super().add(part)
+
+
 def test_a_gap_costs_one_event() -> None:
     framer = EventFramer()
     framer.feed(b"data: to")
