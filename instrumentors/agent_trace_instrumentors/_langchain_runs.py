@@ -28,7 +28,7 @@ from opentelemetry import context as context_api
 
 from agent_trace_instrumentors import _langchain_messages as messages
 from agent_trace_instrumentors._base import is_suppressed
-from agent_trace_instrumentors._model_call import Loan
+from agent_trace_instrumentors._loan import Loan
 from agent_trace_otel import semconv, spans
 
 if TYPE_CHECKING:

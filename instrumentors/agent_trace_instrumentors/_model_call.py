@@ -12,95 +12,25 @@ every way to the model comes by (so that a helper on top of it, such as a parser
 ``wrapped`` once and return what it gave; an iterator comes back as a stand-in (`_stream`), whose iteration the span
 covers. Where a client gives something else than an answer or an iterator, a subclass of `ModelCall` says so in `take`,
 and is made by ``begin(..., kind=Subclass)``.
-
-A framework that has a span for its model call lends it to the client below, which fills it in rather than making a
-second one; the framework ends it:
-
-    span = spans.start_model_call(...)
-    with lend(span) as loan:                 # or attach(loan.context()) around each step of a generator
-        answer = call_the_client()
-    spans.end(span, {**what_the_framework_knows, **loan.attributes})
-
-Only the first call under a loan takes it: a second one, such as a retry with another model, has a span of its own.
+A call inside a framework's own takes the framework's span, if one is lent (`_loan`), and has none of its own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import context as context_api
 
+from agent_trace_instrumentors._loan import Loan, taken_loan
 from agent_trace_instrumentors._stream import Watch, has_method, watched
 from agent_trace_otel import guard, model_io, semconv, spans
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
-_LOAN: Final = context_api.create_key("agent-trace-loan")
-
 T = TypeVar("T")
-
-
-# -- loans -------------------------------------------------------------------------------------------------------
-
-
-class Loan:
-    """A framework's span of a model call, to be filled in by the client's call below.
-
-    Attributes:
-        span: the span; whoever lends it ends it.
-        attributes: what the client's call has filled in so far, more exact than what a framework makes of it.
-    """
-
-    __slots__ = ("_offers", "attributes", "span")
-
-    def __init__(self, span: Span) -> None:
-        self.span = span
-        self.attributes: dict[str, Any] = {}
-        self._offers = [True]  # list.pop is atomic: one call is the first
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether a client's call has taken it."""
-        return not self._offers
-
-    def context(self) -> Context:
-        """Return the context to run the client in: the span is current, and lent."""
-        return context_api.set_value(_LOAN, self, spans.context_of(self.span))
-
-    def take(self) -> bool:
-        """Take the loan, if it is still to be had."""
-        try:
-            return self.span.is_recording() and self._offers.pop()
-        except IndexError:
-            return False
-
-    def fill(self, attributes: Mapping[str, Any]) -> None:
-        """Set attributes; on a span that its owner has ended there is nothing to set."""
-        self.attributes.update(attributes)
-        if self.span.is_recording():
-            self.span.set_attributes(attributes)
-
-
-@contextmanager
-def lend(span: Span | None) -> Generator[Loan | None, None, None]:
-    """Lend a span to the first model call inside ``with``; None is no span and lends nothing."""
-    if span is None:
-        yield None
-        return
-    loan = Loan(span)
-    token = context_api.attach(loan.context())
-    try:
-        yield loan
-    finally:
-        context_api.detach(token)
-
-
-# -- calls -------------------------------------------------------------------------------------------------------
 
 
 class ModelCall:
@@ -237,8 +167,8 @@ def begin(  # noqa: PLR0913 - one argument a kind of attribute
             "system": request.system,
             "attributes": {**request.attributes, **(attributes or {})},
         }
-        loan = context_api.get_value(_LOAN)
-        if isinstance(loan, Loan) and loan.take():
+        loan = taken_loan()
+        if loan is not None:
             call = kind(loan.span, loan)
             loan.fill(spans.model_request_attributes(**asked))
             return call

@@ -23,6 +23,7 @@ from opentelemetry import context as context_api
 from agent_trace_instrumentors import _model_call as model_call
 from agent_trace_instrumentors._base import Target
 from agent_trace_instrumentors._http_body import ReceivedBody, WatchedBody, is_events, parsed, read_events
+from agent_trace_instrumentors._loan import Loan
 from agent_trace_instrumentors._stream import AsyncStream, Watch, has_method
 from agent_trace_otel import guard, model_io, semconv, spans
 
@@ -157,7 +158,7 @@ class ClientRequest(model_call.ModelCall):
         is_joined: whether the client's own tracing has joined its span.
     """
 
-    def __init__(self, span: Span, loan: model_call.Loan | None = None) -> None:
+    def __init__(self, span: Span, loan: Loan | None = None) -> None:
         super().__init__(span, loan)
         self.context = context_api.set_value(_REQUEST, self, self.context)
         self.client: Any = None
@@ -173,7 +174,7 @@ def current_request() -> ClientRequest | None:
 class ClientCall(ClientRequest):
     """A model call whose result may be an answer, a stream, or an object around the HTTP response."""
 
-    def __init__(self, span: Span, loan: model_call.Loan | None = None) -> None:
+    def __init__(self, span: Span, loan: Loan | None = None) -> None:
         super().__init__(span, loan)
         self._seen: object = None
         self._received: ReceivedBody | None = None

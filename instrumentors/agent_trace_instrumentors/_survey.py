@@ -39,11 +39,6 @@ class Surveyed:
     opt_in: bool
     """Whether it is switched on by name alone."""
 
-    @property
-    def is_installed(self) -> bool:
-        """Whether the library is there."""
-        return bool(self.installed)
-
 
 def survey() -> list[Surveyed]:
     """Return a row for each instrumentor, by name; no library is imported."""

@@ -164,18 +164,21 @@ async def _told(messages: AsyncIterator[dict[str, Any]], conversation: Conversat
         raise
 
 
-def around_close(_original: Callable[..., Any]) -> Wrapper:
-    """End with the client: it has written its transcript to the end."""
+def _around_close(transport_of: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Wrapper]:
+    """Return what wraps a close method; ``transport_of`` gives its object's transport."""
 
-    async def close(
-        wrapped: Callable[..., Awaitable[Any]], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:  # noqa: ANN401 - handed on
-        try:
-            return await wrapped(*args, **kwargs)
-        finally:
-            _close(instance)
+    def around(_original: Callable[..., Any]) -> Wrapper:
+        async def close(
+            wrapped: Callable[..., Awaitable[Any]], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> Any:  # noqa: ANN401 - handed on
+            try:
+                return await wrapped(*args, **kwargs)
+            finally:
+                _close(transport_of(instance))
 
-    return close
+        return close
+
+    return around
 
 
 @guard.guarded("end a client of the Agent SDK")
@@ -185,18 +188,10 @@ def _close(transport: Any) -> None:  # noqa: ANN401 - a Transport, or what stand
         conversation.close(conversation.error)
 
 
-def around_query_close(_original: Callable[..., Any]) -> Wrapper:
-    """End with the conversation, where the user's own transport reaches the client."""
-
-    async def close(
-        wrapped: Callable[..., Awaitable[Any]], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:  # noqa: ANN401 - handed on
-        try:
-            return await wrapped(*args, **kwargs)
-        finally:
-            _close(getattr(instance, "transport", None))
-
-    return close
+# the client has written its transcript to the end
+around_close = _around_close(lambda transport: transport)
+# the end of the conversation, where the user's own transport reaches the client
+around_query_close = _around_close(lambda query: getattr(query, "transport", None))
 
 
 # -- what the program does for the client ------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from opentelemetry import context as context_api
 
 from agent_trace_instrumentors._base import Instrumentor, Library, Target
 from agent_trace_instrumentors._generator_call import GeneratorCall
-from agent_trace_instrumentors._model_call import Loan, ModelCall, begin, run, run_async
+from agent_trace_instrumentors._loan import Loan
+from agent_trace_instrumentors._model_call import ModelCall, begin, run, run_async
 from agent_trace_otel import guard, model_io, semconv
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from opentelemetry import context as context_api
 from agent_trace_instrumentors import _agents_models as models
 from agent_trace_instrumentors import _agents_spans as told
 from agent_trace_instrumentors._base import Instrumentor, Library, Target
-from agent_trace_instrumentors._model_call import Loan
+from agent_trace_instrumentors._loan import Loan
 from agent_trace_otel import guard, model_io, semconv, spans
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,14 @@ from model_calls import answering, calls, close_clients, closing, headers, only_
 from opentelemetry import context as context_api
 
 import agent_trace_otel as at
-from agent_trace_instrumentors import _model_call, load
+from agent_trace_instrumentors import load
+from agent_trace_instrumentors._loan import Loan
 from agent_trace_otel import guard, model_io, spans
 from agent_trace_otel.testing import Recorded, recording
 
 if TYPE_CHECKING:
     from model_server import ModelServer
+    from opentelemetry.trace import Span
 
 USAGE = {
     "openai": {"input_tokens": 11, "output_tokens": 3, "cache_read.input_tokens": 4, "reasoning.output_tokens": 1},
@@ -646,15 +649,25 @@ def test_the_wrapped_methods_look_like_themselves(library: Library) -> None:
 # -- loans -------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def lent(span: Span) -> Iterator[Loan]:
+    """Do as a framework's instrumentor does around the client."""
+    loan = Loan(span)
+    token = context_api.attach(loan.context())
+    try:
+        yield loan
+    finally:
+        context_api.detach(token)
+
+
 def test_a_lent_span_is_filled_in_and_left_to_its_owner(
     library: Library, server: ModelServer, recorded: Recorded
 ) -> None:
     def work() -> None:
         span = spans.start_model_call("framework's name", provider="framework")
-        with _model_call.lend(span) as loan:
-            assert not loan.is_taken
+        with lent(span) as loan:
+            assert loan.attributes == {}
             list(library.create(library.client(server.url), stream=True, **headers("stream")))
-            assert loan.is_taken
         assert [event.event_type for event in recorded.events()] == ["session_start", "llm_request"]
         assert loan.attributes["gen_ai.response.id"] == library.id
         spans.end(span, {"agent_trace.detail": "framework"})
@@ -671,7 +684,7 @@ def test_a_second_call_under_a_loan_has_a_span_of_its_own(
 ) -> None:
     def work() -> None:
         span = spans.start_model_call("one")
-        with _model_call.lend(span):
+        with lent(span):
             client = library.client(server.url)
             with pytest.raises(importlib.import_module(library.name).RateLimitError):
                 library.create(client, **headers("refusal"))
@@ -682,13 +695,3 @@ def test_a_second_call_under_a_loan_has_a_span_of_its_own(
     second, first = calls(recorded)
     check_whole(library, second.told)
     assert second.parent == first.span_id
-
-
-def test_lending_nothing_lends_nothing(library: Library, server: ModelServer, recorded: Recorded) -> None:
-    def work() -> None:
-        with _model_call.lend(None) as loan:
-            assert loan is None
-            library.create(library.client(server.url), **headers("whole"))
-
-    run(recorded, work)
-    check_whole(library, only_call(recorded).told)
