@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from agent_trace_otel import semconv
 
 PACKAGE = Path(__file__).parents[1] / "agent_trace_otel"
 INSTRUMENTORS = Path(__file__).parents[1] / "instrumentors" / "agent_trace_instrumentors"
@@ -46,6 +49,9 @@ READERS = (
     *("doctor.settings", "doctor.deliveries", "doctor.report", "retention.looking", "delivery.configured"),
 )
 LOAD_NO_SDK = ("", "semconv", "config", "redact", "content", "store.events", "capture.decorators", *READERS)
+_NAMES = {
+    value for value in vars(semconv).values() if isinstance(value, str) and re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", value)
+}
 HEAVY = ("opentelemetry.sdk", "opentelemetry.exporter", "requests", "asyncio", "wrapt")
 
 
@@ -127,3 +133,52 @@ def test_what_reads_and_configures_loads_no_sdk(module: str) -> None:
 @pytest.mark.parametrize("module", READERS)
 def test_readers_load_no_part_of_opentelemetry(module: str) -> None:
     assert _loaded(module, ("opentelemetry",)) == "[]\n"
+
+
+def _sources() -> dict[str, ast.Module]:
+    """Return the product's files, parsed, by their path below the package that they are of."""
+    return {
+        path.relative_to(root).as_posix(): ast.parse(path.read_text())
+        for root in (PACKAGE, INSTRUMENTORS)
+        for path in sorted(root.rglob("*.py"))
+    }
+
+
+def test_spans_are_started_in_one_place() -> None:
+    starting = {
+        name
+        for name, tree in _sources().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"start_span", "start_as_current_span"}
+    }
+    # these two stand in for another's tracer, and pass on what it is asked for
+    assert starting - {"capture/run/stand_in.py", "_mcp_fastmcp.py"} == {"spans/start.py"}
+
+
+def test_attribute_names_are_spelled_in_one_place() -> None:
+    spelled = {
+        f"{name}: {node.value}"
+        for name, tree in _sources().items()
+        # what others call theirs is what a table of their words is made of
+        if name != "semconv.py" and not name.startswith(("dialects/", "capture/collect/logs/"))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in _NAMES
+    }
+    assert spelled == set()
+
+
+def test_every_module_of_the_root_and_every_room_is_in_the_table() -> None:
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    table = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
+    modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py", "__main__.py"}
+    rooms = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+    assert {name for name in modules | rooms if f"`{name}`" not in table} == set()
+
+
+def test_every_room_of_the_table_exists() -> None:
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = [word.strip("`, ") for cell in cells for word in cell.split(",")]
+    assert [name for name in named if not ((PACKAGE / name).exists() or (PACKAGE.parent / name).exists())] == []

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from agent_trace_otel import semconv
 from agent_trace_otel.delivery import vendors
 from agent_trace_otel.delivery.otlp import shown_url
 from agent_trace_otel.doctor.section import Section
@@ -175,7 +176,7 @@ def _test_span() -> tuple[str, bytes]:
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
     service = resource_spans.resource.attributes.add()
-    service.key, service.value.string_value = "service.name", SERVICE_NAME
+    service.key, service.value.string_value = semconv.SERVICE_NAME, SERVICE_NAME
     scope_spans = resource_spans.scope_spans.add()
     scope_spans.scope.name = "agent_trace_otel.doctor"
     scope_spans.spans.add(
