@@ -15,6 +15,8 @@ from agent_trace_otel.redact.tokens import LENGTHS_OF_IDS, RUN, TOKEN_CHARACTERS
 from agent_trace_otel.redact.walk import Walk
 
 _FAILED: Final = "[REDACTED:error]"
+# where `forms` looks for one, escaped white space included
+_FLAG: Final = re.compile(r"-(?:(?<![^\s\"'`(\[]-)|(?<=\\[nrt]-)|(?<=%20-))-?[A-Za-z]")
 _SHORTEST: Final = 8  # "pwd=abc1"
 _SHORTEST_TOKEN: Final = 16
 _SHORT: Final = 500  # longer texts are read at once, shorter ones looked at once more
@@ -157,7 +159,7 @@ class Redactor:
         if len(text) < _SHORTEST:
             return False
         low = text.lower()
-        flagged = "-" in text and (text[0] == "-" or (" -" in text and text.count(" -") > text.count(" - ")))
+        flagged = "-" in text and _FLAG.search(text) is not None
         separated = flagged or ":" in text or "=" in text or ">" in text or "|" in text
         separated = separated or ('"' in text and '",' in text) or ("'" in text and "'," in text)
         if "pass" in low and (separated or "word" in low):
