@@ -24,6 +24,7 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.delivery.span_ids import SpanIds
 
 try:
@@ -38,9 +39,6 @@ _BLOCK: Final = 1 << 20
 _POLL_SECONDS: Final = 0.01
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """A file system that knows no locks: as on Windows."""
-_GUARDS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | _GUARDS
-_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _GUARDS
 _ids_in = re.compile(rb"^([0-9a-f]{16})$", re.MULTILINE).findall
 _failures_in = re.compile(rb"^([0-9a-f]{16})\t([a-z]+)\t(.*)$", re.MULTILINE).findall
 
@@ -101,7 +99,7 @@ class Ledger:
         Raises:
             OSError: the folder is gone or can't be written.
         """
-        descriptor = os.open(self._delivered.path, _APPEND, 0o600)
+        descriptor = os.open(self._delivered.path, open_flags.APPEND, 0o600)
         try:
             is_held = _flock(descriptor, wait)
             try:
@@ -164,7 +162,7 @@ class _Log:
     def read_on(self) -> Iterator[bytes]:
         """Yield the whole lines that were appended, in blocks; a missing file has none."""
         try:
-            descriptor = os.open(self.path, _READ)
+            descriptor = os.open(self.path, open_flags.READ)
         except FileNotFoundError:
             return
         try:
@@ -188,11 +186,12 @@ class _Log:
         """Append whole lines in one write; what a torn write left behind is ended first."""
         if not lines:
             return
-        descriptor = os.open(self.path, _APPEND, 0o600)
+        descriptor = os.open(self.path, open_flags.APPEND, 0o600)
         try:
             size = os.fstat(descriptor).st_size
-            if size and hasattr(os, "pread") and os.pread(descriptor, 1, size - 1) != b"\n":
-                lines = b"\n" + lines
+            if size:
+                os.lseek(descriptor, size - 1, os.SEEK_SET)  # what is written goes to the end all the same
+                lines = lines if os.read(descriptor, 1) == b"\n" else b"\n" + lines
             written = os.write(descriptor, lines)
             if written != len(lines):
                 raise OSError(0, f"only {written} of {len(lines)} bytes were written", str(self.path))

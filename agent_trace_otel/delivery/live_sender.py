@@ -84,7 +84,8 @@ class LiveSender(SpanExporter):
         self._start()
         # Before the batch processor registers its own, whose new thread needs a sender. Weak: it is never unregistered.
         start = weakref.WeakMethod(self._start)
-        os.register_at_fork(after_in_child=lambda: (method := start()) and method())
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: (method := start()) and method())
 
     def _start(self) -> None:
         """Begin with nothing waiting, here or anew in a forked child, where no thread but the forking one lives."""

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from agent_trace_otel import open_flags
+
 MARK: Final = ".pruned-"
 """What a folder's name begins with on its way out; no session's does."""
 _OURS: Final = re.compile(
@@ -26,9 +28,6 @@ _OURS: Final = re.compile(
 _META: Final = "meta.json"
 _MOMENT: Final = 0.25  # seconds
 _ROOM: Final = 116  # characters of an id, which may have 128, beside what is added to it
-_FOLDER: Final = (
-    os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-)
 
 Snapshot = frozenset[tuple[str, int, int, int]]
 """Name, inode, size and time of every file of a folder."""
@@ -94,7 +93,7 @@ def snapshot(folder: str) -> Snapshot:
     Raises:
         OSError: it can't be read, or is a symbolic link.
     """
-    descriptor = os.open(folder, _FOLDER)
+    descriptor = os.open(folder, open_flags.DIRECTORY)
     try:
         found = ((name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in os.listdir(descriptor))
         return frozenset((name, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in found)
@@ -173,7 +172,7 @@ def _is_at_work(name: str) -> bool:
 
 def _empty(folder: str) -> list[str]:
     """Remove the files of a session and return the names of what else is there."""
-    descriptor = os.open(folder, _FOLDER)
+    descriptor = os.open(folder, open_flags.DIRECTORY)
     try:
         foreign: list[str] = []
         ours: list[str] = []

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Generator
 from pathlib import Path
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.errors import StoreError
 
 try:
@@ -30,7 +32,6 @@ META = "meta.json"
 _MAX_OPEN_FILES = 128
 _RETRY_SECONDS = 1.0
 _LOCK_POLL_SECONDS = 0.005
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class _AppendFile:
@@ -43,7 +44,7 @@ class _AppendFile:
     __slots__ = ("_fd", "_torn")
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, _FLAGS, 0o600)
+        self._fd = os.open(path, open_flags.APPEND, 0o600)
         self._torn = _is_torn(self._fd)
 
     def append(self, line: bytes) -> None:
@@ -69,15 +70,17 @@ class _AppendFile:
 
 def _is_torn(descriptor: int) -> bool:
     """Tell whether a file ends in a part of a line whose writer is gone, and not in one that is being written."""
-    if not hasattr(os, "pread"):
-        return False
     while True:
         size = os.fstat(descriptor).st_size
-        if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
+        if size == 0:
+            return False
+        os.lseek(descriptor, size - 1, os.SEEK_SET)  # whoever appends does so at the end all the same
+        if os.read(descriptor, 1) == b"\n":
             return False
         # the system changes a mode between writes, never in the midst of one: a writer has now ended its line
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, 0o600)
+        if sys.platform != "win32":  # there an empty line may come between, which readers pass over
+            with contextlib.suppress(OSError):
+                os.fchmod(descriptor, 0o600)
         if os.fstat(descriptor).st_size == size:
             return True
 
@@ -211,7 +214,7 @@ class SessionFolder:
         if fcntl is None:
             yield True
             return
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(self.path, open_flags.DIRECTORY)
         try:
             is_held = _lock(descriptor, wait)
             try:
@@ -233,9 +236,10 @@ class SessionFolder:
     def replace_meta(self, text: str) -> None:
         """Write meta.json atomically; call it under `locked`."""
         new = self.path / f".{META}.{os.getpid()}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
-            with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
+            with open(
+                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | open_flags.GUARDS, 0o600), "w", encoding="utf-8"
+            ) as file:
                 file.write(text)
             new.replace(self.path / META)
         except OSError:
@@ -274,7 +278,7 @@ def make_trace_dir(path: Path) -> None:
     ignore = path / ".gitignore"
     if not ignore.exists():
         with contextlib.suppress(FileExistsError):
-            descriptor = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+            descriptor = os.open(ignore, open_flags.CREATE, 0o600)
             with open(descriptor, "w", encoding="ascii") as file:
                 file.write("*\n")
 

@@ -13,6 +13,7 @@ import os
 import stat
 from array import array
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.errors import StoreError
 from agent_trace_otel.store.lines import END, OVER_MCP, match_head, read_data, read_event, read_head, tokens_of
 from agent_trace_otel.store.repeated import Repeated
@@ -33,8 +34,6 @@ _OVER_MCP = OVER_MCP.encode("ascii")
 _TAIL = 200  # bytes at a line's end among which the mark stands
 _TELLS_TOKENS = b'"total_tokens":'
 _PAGE = 1 << 13
-# O_NONBLOCK: a pipe put in the place of a file must not stop a reader
-_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class SessionIndex:
@@ -310,7 +309,7 @@ def open_regular(path: str) -> BinaryIO:
     Raises:
         OSError: it is missing, not to be read, or no regular file.
     """
-    descriptor = os.open(path, _FLAGS)
+    descriptor = os.open(path, open_flags.READ)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(0, "not a regular file", path)
@@ -323,7 +322,7 @@ def read_small(path: str) -> bytes:
     Raises:
         OSError: it is missing or not to be read.
     """
-    descriptor = os.open(path, _FLAGS)
+    descriptor = os.open(path, open_flags.READ)
     try:
         content = part = os.read(descriptor, _PAGE)
         while len(part) == _PAGE:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.errors import StoreError
 from agent_trace_otel.store.folder import make_trace_dir
 
@@ -26,7 +27,6 @@ _NAME: Final = ".collect{}.ndjson"
 """No session's name: those begin with a letter or a digit."""
 _MOST: Final = 64
 """Collectors of one trace directory at a time."""
-_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _TRACE: Final = b'{"trace":'
 _WORTH_IT: Final = 8 << 20  # bytes; a smaller file is left as it is
 
@@ -63,7 +63,7 @@ class Notebook:
     def _take(self) -> tuple[Path, int]:
         for number in range(1, _MOST + 1):
             path = self._trace_dir / _NAME.format("" if number == 1 else f"-{number}")
-            descriptor = os.open(path, _FLAGS, 0o600)
+            descriptor = os.open(path, open_flags.APPEND, 0o600)
             if _is_taken(descriptor):
                 return path, descriptor
             os.close(descriptor)
@@ -105,7 +105,7 @@ class Notebook:
             OSError: it could not be written; the old one is still there.
         """
         new = self._path.with_name(f"{self._path.name}.new")
-        descriptor = os.open(new, _FLAGS | os.O_TRUNC, 0o600)
+        descriptor = os.open(new, open_flags.APPEND | os.O_TRUNC, 0o600)
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.writelines(lines)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import agent_trace_otel
+from agent_trace_otel import open_flags
 from agent_trace_otel.capture.hooks import client, state
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _ids_of(payload: bytes) -> dict[str, str] | None:
 def _write(name: str, data: bytes) -> None:
     """Write a spool file; nobody ever sees half of one."""
     unfinished, finished = f"{state.SPOOL}/.{name}", f"{state.SPOOL}/{name}"
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    fd = os.open(unfinished, open_flags.CREATE, 0o600)
     try:
         while data:
             data = data[os.write(fd, data) :]
@@ -123,7 +124,7 @@ def _is_first_to_start() -> bool:
     """Tell whether nobody else is starting a recorder; if two should think so, the recorder's lock decides."""
     for _ in range(2):
         try:
-            os.close(os.open(state.STARTING, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(state.STARTING, open_flags.CREATE, 0o600))
         except FileExistsError:  # noqa: PERF203 - two rounds at most
             if abs(time.time() - os.stat(state.STARTING).st_mtime) < _START_SECONDS:  # noqa: PTH116 - as above
                 return False

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.capture.hooks import client
 
 if sys.platform == "win32":
@@ -33,7 +34,7 @@ JOURNALS = "journals"
 
 _WAIT_SECONDS = 30.0  # longer than a recorder that finishes takes
 _POLL_SECONDS = 0.02
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | open_flags.GUARDS
 
 
 def directory(environ: Mapping[str, str] | None = None) -> str:
@@ -50,10 +51,10 @@ def enter(path: str) -> None:
         OSError: it can't be made, or is a symbolic link.
     """
     os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib would double what starting up takes
-    if not hasattr(os, "O_NOFOLLOW"):
+    if sys.platform == "win32":
         os.chdir(path)
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(path, open_flags.DIRECTORY)
     try:
         found = os.fstat(descriptor)
         if found.st_uid != os.getuid():
@@ -93,7 +94,7 @@ def holds_lock(descriptor: int) -> bool:
 def is_locked(path: str) -> bool:
     """Tell whether a recorder holds the lock of a state directory."""
     try:
-        descriptor = os.open(os.path.join(path, LOCK), os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))  # noqa: PTH118 - as above
+        descriptor = os.open(os.path.join(path, LOCK), os.O_RDWR | open_flags.GUARDS)  # noqa: PTH118 - as above
     except OSError:
         return False
     try:

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.capture.hooks import state
 
 FILE: Final = "run-problems.ndjson"
 _MOST_BYTES: Final = 64 * 1024
 _LONGEST: Final = 500  # characters of one text
 _DAYS: Final = 7
-_FLAGS: Final = os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _append(path: str, line: bytes) -> None:
         OSError: the directory or the file can't be made, or is a symbolic link or another user's.
     """
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 - as above
-    descriptor = os.open(path, os.O_RDWR | _FLAGS, 0o600)
+    descriptor = os.open(path, open_flags.APPEND, 0o600)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):

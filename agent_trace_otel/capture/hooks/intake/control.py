@@ -11,6 +11,7 @@ import os
 import socket
 from typing import Any, Final, cast
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.capture.hooks import client, state
 from agent_trace_otel.capture.hooks.intake.receiver import BACKLOG
 
@@ -47,7 +48,7 @@ def listen() -> tuple[socket.socket, str]:
     _unlink(state.SOCKET)
     new = f".{state.PORT}"
     _unlink(new)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor
+    with open(os.open(new, open_flags.CREATE, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor
         file.write(f"{listener.getsockname()[1]} {token}")
     os.replace(new, state.PORT)  # noqa: PTH105 - as above
     return listener, token

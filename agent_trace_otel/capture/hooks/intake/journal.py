@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, cast
 
+from agent_trace_otel import open_flags
 from agent_trace_otel.capture.hooks.intake.frames import SessionKey, public_environment
 from agent_trace_otel.identity import folder_name
 
@@ -30,7 +31,6 @@ _MAX_QUEUED_BYTES: Final = 32 << 20
 _SUFFIX: Final = ".ndjson"
 _HEADER: Final = "journal"
 _CHECKPOINT: Final = "checkpoint"
-_GUARDS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder(parse_constant=str).decode
 
@@ -212,7 +212,7 @@ class Journals:
             if self._queued[key] or self._last.get(key, 0) > processed:
                 return False
             new.unlink(missing_ok=True)
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDS, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
+            with open(os.open(new, open_flags.CREATE, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
                 file.writelines(lines)
             self._close(key)
             new.replace(path)
@@ -256,8 +256,7 @@ class Journals:
             descriptor = None
         if descriptor is None:
             self._directory.mkdir(mode=0o700, exist_ok=True)  # somebody may have cleaned up
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _GUARDS
-            descriptor = self._open[key] = os.open(self._path(key), flags, 0o600)
+            descriptor = self._open[key] = os.open(self._path(key), open_flags.APPEND, 0o600)
             while len(self._open) > _MAX_OPEN_FILES:
                 os.close(self._open.popitem(last=False)[1])
         self._open.move_to_end(key)
@@ -339,5 +338,5 @@ def _entry(line: bytes) -> Entry | None:
 
 @contextlib.contextmanager
 def _reader(path: Path) -> Generator[BinaryIO, None, None]:
-    with open(os.open(path, os.O_RDONLY | _GUARDS), "rb") as file:  # noqa: PTH123 - a descriptor
+    with open(os.open(path, open_flags.READ), "rb") as file:  # noqa: PTH123 - a descriptor
         yield file

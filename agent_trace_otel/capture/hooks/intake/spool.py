@@ -13,13 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from agent_trace_otel import guard
+from agent_trace_otel import guard, open_flags
 from agent_trace_otel.capture.hooks.intake.receiver import MAX_FRAME
 
 SUFFIX: Final = ".hook"
 _ABANDONED_SECONDS: Final = 86_400.0
-# O_NONBLOCK: a pipe in the place of a file must not stop the recorder
-_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Spool:
@@ -89,7 +87,7 @@ def _read(path: str) -> bytes:
     Raises:
         OSError: it can't be read.
     """
-    with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123 - a descriptor
+    with open(os.open(path, open_flags.READ), "rb") as file:  # noqa: PTH123 - a descriptor
         found = os.fstat(file.fileno())
         is_ours = not hasattr(os, "getuid") or found.st_uid == os.getuid()
         return file.read(MAX_FRAME) if stat.S_ISREG(found.st_mode) and is_ours else b""

@@ -7,8 +7,9 @@ instrumentor of claude-agent-sdk. A client that the client's own commands start 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
+
+from agent_trace_otel import process
 
 TOLD_BY_VARIABLE: Final = "AGENT_TRACE_TOLD_BY"
 """The process id of the program."""
@@ -21,19 +22,9 @@ def is_told_elsewhere(environ: Mapping[str, str]) -> bool:
     program, client = environ.get(TOLD_BY_VARIABLE, ""), environ.get("CLAUDE_PID", "")
     if not program or not client.isdecimal():
         return False
-    above = client
+    above: int | None = int(client)
     for _ in range(_MAX_GENERATIONS):
-        above = _parent_of(above)
-        if above == program:
+        above = None if above is None else process.parent_of(above)
+        if str(above) == program:
             return True
     return False
-
-
-def _parent_of(pid: str) -> str:
-    """Return the parent of a process, empty where that can't be known."""
-    try:
-        stat = Path("/proc", pid, "stat").read_bytes()
-    except OSError:
-        return ""
-    # proc_pid_stat(5): the command in parentheses may hold anything; field 4 is the parent
-    return stat[stat.rindex(b")") + 2 :].split()[1].decode()
