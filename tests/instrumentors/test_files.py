@@ -93,11 +93,12 @@ WAYS = {
 @pytest.mark.filterwarnings("ignore")
 def test_every_way_to_open_a_file_is_seen(opened: Recorded, way: str) -> None:
     write, read = WAYS[way]
+    reads_by_no_buffer = way == "pathlib bytes" and sys.version_info >= (3, 14)
     write(Path("a.txt"))
     read(Path("a.txt"))
     assert [(kind, name, count) for kind, name, _, count in told(opened)] == [
         ("file_write", "a.txt", 4),
-        ("file_read", "a.txt", 4),
+        ("file_read", "a.txt", None if reads_by_no_buffer else 4),
     ]
 
 

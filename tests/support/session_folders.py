@@ -71,6 +71,14 @@ def write_session(
     return folder
 
 
+def loaded_by_argparse() -> set[str]:
+    """Return the modules that a parser loads by itself: since Python 3.14 it knows colours, and they dataclasses."""
+    script = "import argparse, sys; argparse.ArgumentParser().add_argument('any'); print(*sys.modules)"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
 def agent_trace(
     *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
