@@ -25,9 +25,12 @@ MAX_TEXT = 1 << 20
 """Characters kept of one string, one repr, or one value as a whole."""
 MAX_ITEMS = 10_000
 """Members kept of one collection."""
+MAX_MEMBERS = 100_000
+"""Members of a value and of all in it up to which it is encoded whole, at once."""
 MAX_DEPTH = 50
 
-_SIZED = frozenset({list, tuple, dict, set, frozenset})
+_CONTAINERS = frozenset({list, tuple, dict})
+_PLAIN = frozenset({int, float, bool, type(None)})
 _MAX_INT_BITS = 4096  # CPython refuses to print far larger ones (sys.set_int_max_str_digits)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _plain_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=True)
@@ -72,21 +75,28 @@ def to_json(value: object) -> str:
 
 
 def _is_small(value: object) -> bool:
-    """Tell whether encoding the value whole is cheap, by its own length and that of its members."""
-    kind = value.__class__
-    if kind is not dict and kind is not list and kind is not tuple:
-        return True
-    whole = cast("Collection[object]", value)
-    members = cast("dict[object, object]", value).values() if kind is dict else whole
-    if len(whole) > MAX_ITEMS:
-        return False
-    for member in members:
-        if isinstance(member, str):
-            if len(member) > MAX_TEXT:
-                return False
-        elif member.__class__ in _SIZED and len(cast("Collection[object]", member)) > MAX_ITEMS:
+    """Tell whether encoding the value whole is cheap, and leads through no code of the program's.
+
+    A list's subclass may go on for ever, or wait, when it is iterated: `jsonable` takes what it needs of it.
+    """
+    if value.__class__ not in _CONTAINERS:
+        return not isinstance(value, (dict, list, tuple))
+    left, room = MAX_MEMBERS, MAX_TEXT
+    waiting: list[Any] = [value]
+    while waiting:
+        whole = waiting.pop()
+        left -= len(whole)
+        if len(whole) > MAX_ITEMS or left < 0:
             return False
-    return True
+        for member in whole.values() if whole.__class__ is dict else whole:
+            kind = member.__class__
+            if kind is str:
+                room -= len(member)
+            elif kind in _CONTAINERS:
+                waiting.append(member)
+            elif kind not in _PLAIN and not isinstance(member, (str, int, float)):
+                return False
+    return room >= 0
 
 
 def to_text(value: object) -> str:

@@ -330,7 +330,8 @@ def quick(): pass
 def slow():
     log_decision("wait")
     print("inside", flush=True)
-    time.sleep(60)
+    while True:
+        time.sleep(0.05)  # a signal that comes just before a long sleep is heard after it
 
 before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 start_session("agent")
@@ -373,16 +374,35 @@ def test_ctrl_c_ends_the_call_as_interrupted_and_the_session_with_it(tmp_path: P
 
 
 def test_os_exit_loses_nothing_that_has_ended(tmp_path: Path) -> None:
-    ran = run(WAITING.replace("time.sleep(60)", "os._exit(3)"), tmp_path)
+    ran = run(WAITING.replace("time.sleep(0.05)", "os._exit(3)"), tmp_path)
     assert (ran.code, ran.err) == (3, "")
     assert types(ran.recorded) == ["session_start", "tool_call", "tool_result", "tool_call", "decision"]
 
 
 def test_sys_exit_inside_a_call_ends_all(tmp_path: Path) -> None:
-    ran = run(WAITING.replace("time.sleep(60)", "sys.exit(3)"), tmp_path)
+    ran = run(WAITING.replace("time.sleep(0.05)", "sys.exit(3)"), tmp_path)
     assert (ran.code, ran.err) == (3, "")
     assert types(ran.recorded)[-2:] == ["tool_result", "session_end"]
     assert ran.recorded.events()[-2].data["outcome"] == "interrupted"
+
+
+def test_a_generator_left_open_to_the_very_end_says_nothing(tmp_path: Path) -> None:
+    source = """
+import agent_trace_otel as at
+
+@at.trace_tool
+def rows():
+    yield 1
+    yield 2
+
+with at.session("agent"):
+    left = rows()
+    print(next(left))
+"""
+    ran = run(source, tmp_path)
+    assert (ran.code, ran.out, ran.err) == (0, "1\n", "")
+    assert types(ran.recorded) == ["session_start", "tool_call", "session_end", "tool_result"]
+    assert ran.recorded.events()[-1].data["outcome"] == "abandoned"
 
 
 # -- the environment ---------------------------------------------------------------------------------------------

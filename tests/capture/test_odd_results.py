@@ -101,3 +101,18 @@ def test_a_callable_object_keeps_its_attributes(opened: Recorded) -> None:
 def test_only_callables_are_decorated() -> None:
     with pytest.raises(TypeError, match="settings are named"):
         trace_tool("search")  # type: ignore[type-var]
+
+
+def test_a_list_that_never_ends_is_told_as_far_as_it_is_kept(opened: Recorded) -> None:
+    class Endless(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            while True:
+                yield 7
+
+    @trace_tool
+    def source(rows: list[int]) -> dict[str, list[int]]:
+        return {"rows": rows}
+
+    rows = Endless()
+    assert source(rows)["rows"] is rows
+    assert _types(opened) == ["tool_call", "tool_result"]
