@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from contextvars import ContextVar
 from functools import lru_cache
 
@@ -15,6 +16,8 @@ ids_of_next_span: ContextVar[tuple[int, int] | None] = ContextVar("agent_trace_i
 """(trace id, span id); a trace id of 0 means a random one, None that both are random."""
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+# Windows, "Naming Files, Paths, and Namespaces": names of devices, with any suffix, and a dot at the end, which is lost
+_NO_WINDOWS_NAME = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9])(?:\.|\Z)|.*\.\Z", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
@@ -27,7 +30,7 @@ def new_id() -> str:
 
 def folder_name(session_id: str) -> str:
     """Return the id itself if it is safe as a folder name, else 32 hex digits of its SHA-256."""
-    if _FOLDER_NAME.match(session_id):
+    if _FOLDER_NAME.match(session_id) and not (sys.platform == "win32" and _NO_WINDOWS_NAME.match(session_id)):
         return session_id
     return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

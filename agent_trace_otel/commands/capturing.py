@@ -95,6 +95,7 @@ def _send(folders: list[Path], target: Target) -> bool:
 
 def record(arguments: argparse.Namespace) -> int:
     """Pass an MCP server's streams on and record them."""
+    _need_posix(arguments)
     from agent_trace_otel.capture.mcp import stdio
     from agent_trace_otel.errors import UsageError
 
@@ -114,6 +115,7 @@ def record(arguments: argparse.Namespace) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a program whose Pythons trace themselves."""
+    _need_posix(arguments)
     from pathlib import Path
 
     from agent_trace_otel import instrumentation
@@ -140,6 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def record_http(arguments: argparse.Namespace) -> int:
     """The same for a server behind HTTP."""
+    _need_posix(arguments)
     from agent_trace_otel.capture.mcp.http import proxy as http
     from agent_trace_otel.commands import option_values
 
@@ -156,6 +159,17 @@ def record_http(arguments: argparse.Namespace) -> int:
         injects_traceparent=arguments.inject_traceparent,
     )
     return http.record_http(arguments.url, given)
+
+
+def _need_posix(arguments: argparse.Namespace) -> None:
+    """Refuse what stands before another program and passes signals on, where there are none to pass on."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):
+        from agent_trace_otel.errors import UsageError
+
+        msg = f"{arguments.command} needs a POSIX system: trace inside the program here, with instrument()"
+        raise UsageError(msg)
 
 
 def setup(arguments: argparse.Namespace) -> int:

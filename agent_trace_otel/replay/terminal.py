@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
 PIPE_WIDTH = 80
+_SHOW_COLOURS = {"WT_SESSION", "ANSICON", "TERM"}  # variables of Windows Terminal, ConEmu, Git Bash
 _NARROWEST = 40
 _COLOUR = re.compile("(\x1b\\[[0-9]+m)")  # as views write them; none is left in what was recorded
 _FIRST_OF_ANOTHER_WIDTH = "\u0300"  # combining marks; what comes before takes one column, and so does an ellipsis
@@ -116,6 +118,8 @@ def wants_colour(stream: TextIO, *, no_colour: bool = False) -> bool:
     """Tell whether to colour: on a terminal that can, unless --no-color or NO_COLOR (no-color.org) say no."""
     if no_colour or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
+    if sys.platform == "win32" and _SHOW_COLOURS.isdisjoint(os.environ):
+        return False  # the old console shows the codes
     return stream.isatty()
 
 

@@ -237,14 +237,20 @@ class SessionFolder:
         """Write meta.json atomically; call it under `locked`."""
         new = self.path / f".{META}.{os.getpid()}"
         try:
-            with open(
-                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | open_flags.GUARDS, 0o600), "w", encoding="utf-8"
-            ) as file:
-                file.write(text)
+            _write_whole(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | open_flags.GUARDS, 0o600), text.encode())
             new.replace(self.path / META)
         except OSError:
             new.unlink(missing_ok=True)
             raise
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    """Write and close; by the system's calls alone, since a generator may be ended when `open` is gone already."""
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, wait: float) -> bool:
@@ -279,8 +285,7 @@ def make_trace_dir(path: Path) -> None:
     if not ignore.exists():
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(ignore, open_flags.CREATE, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
-                file.write("*\n")
+            _write_whole(descriptor, b"*\n")
 
 
 def _check_ours(path: Path) -> None:

@@ -10,14 +10,11 @@ how they begin and end, and only what models were asked and answered, errors and
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from agent_trace_otel.store.events import EVENT_TYPES
 from agent_trace_otel.store.lines import read_data, read_head, tokens_of
 from agent_trace_otel.store.repeated import Repeated
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -53,7 +50,7 @@ def tally(path: str | Path, offset: int = 0, repeated: Repeated | None = None) -
     """
     found = Tally(offset=offset)
     calls = Repeated() if repeated is None else repeated
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:  # `open` is gone when a generator is ended at the very exit
         file.seek(offset)
         for line in file:
             # a line cut off by a full disk begins like a whole one, so its end is looked at as well

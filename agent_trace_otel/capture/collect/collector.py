@@ -29,6 +29,7 @@ DEFAULT_PORT: Final = 4318
 DEFAULT_BIND: Final = "127.0.0.1"
 _HIGHEST_PORT: Final = 65535
 _BACKLOG: Final = 512
+_LONGEST_WAIT: Final = 1.0 if sys.platform == "win32" else 3600.0  # seconds; there Ctrl-C interrupts no wait
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _STOPPING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -104,7 +105,7 @@ def _until_stopped(server: object, announcement: str) -> int:
         signal.signal(number, stop)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     _say(announcement)
-    while not stopped.wait(3600):
+    while not stopped.wait(_LONGEST_WAIT):
         pass
     return seen[0]
 

@@ -146,8 +146,12 @@ def _wait_for(server: subprocess.Popen[bytes]) -> int:
     """Return how the server ended; until then it gets the signals that come."""
     while (code := server.poll()) is None:
         number, is_for_the_group = next_signal()
-        if number != signal.SIGCHLD and not is_for_the_group:
+        if number == signal.SIGCHLD or is_for_the_group:
+            continue
+        if server.poll() is None:
             server.send_signal(number)
+        else:
+            signal.raise_signal(number)  # too late for the server: it is meant for us, and waits until we listen
     return code
 
 

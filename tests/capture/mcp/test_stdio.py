@@ -224,6 +224,30 @@ def test_a_signal_while_the_last_bytes_wait_for_a_reader_ends_the_wait(tmp_path:
         _closes(running)
 
 
+def test_a_signal_that_comes_as_the_server_ends_is_meant_for_the_proxy(tmp_path: Path) -> None:
+    script = """
+import signal
+from agent_trace_otel.capture.mcp import stdio
+from agent_trace_otel.capture.signals import AWAITED
+
+class Server:
+    codes = iter([None, 0])
+
+    def poll(self):
+        return next(self.codes, 0)
+
+    def send_signal(self, number):
+        raise ProcessLookupError
+
+signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+signal.raise_signal(signal.SIGTERM)
+print(stdio._wait_for(Server()), *signal.sigpending())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == "0"
+    assert done.stdout.split()[1:] in (["Signals.SIGTERM"], ["15"])
+
+
 def _has_no_child(parent: int, name: bytes) -> bool:
     shown = subprocess.run(["ps", "-A", "-o", "ppid=,stat=,args="], capture_output=True, check=True).stdout
     rows = [line.split(None, 2) for line in shown.splitlines()]
@@ -314,6 +338,7 @@ def test_a_call_is_on_disk_while_it_runs(tmp_path: Path) -> None:
 
 def test_kill_9_loses_no_call_that_passed(tmp_path: Path) -> None:
     with recording(tmp_path, "answer", "fails") as running:
+        running.events(1)  # what the proxy waits for least of all is its recording child: that has begun now
         running.into.write(_call(1) + _call(2, "fails"))
         running.line(), running.line()
         running.process.kill()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -63,8 +62,12 @@ def script() -> str:
 def absolute_command(path: Path, agent: Agent, event: str) -> str:
     """Return a command line for this interpreter and our copy, quoted for the shell that hooks run in."""
     words = [sys.executable, "-I", "-S", str(path), *_arguments(agent, event)]
-    quoted = subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
-    return f"{quoted} {_NEVER_FAIL}"
+    if sys.platform == "win32":
+        # Git's bash, or cmd.exe: both take double quotes, and slashes within them
+        places = (0, 3)
+        words = [f'"{word}"'.replace("\\", "/") if at in places else word for at, word in enumerate(words)]
+        return " ".join((*words, _NEVER_FAIL))
+    return f"{shlex.join(words)} {_NEVER_FAIL}"
 
 
 def portable_command(agent: Agent, event: str) -> str:
