@@ -386,6 +386,25 @@ def test_sys_exit_inside_a_call_ends_all(tmp_path: Path) -> None:
     assert ran.recorded.events()[-2].data["outcome"] == "interrupted"
 
 
+def test_a_generator_left_open_to_the_very_end_says_nothing(tmp_path: Path) -> None:
+    source = """
+import agent_trace_otel as at
+
+@at.trace_tool
+def rows():
+    yield 1
+    yield 2
+
+with at.session("agent"):
+    left = rows()
+    print(next(left))
+"""
+    ran = run(source, tmp_path)
+    assert (ran.code, ran.out, ran.err) == (0, "1\n", "")
+    assert types(ran.recorded) == ["session_start", "tool_call", "session_end", "tool_result"]
+    assert ran.recorded.events()[-1].data["outcome"] == "abandoned"
+
+
 # -- the environment ---------------------------------------------------------------------------------------------
 
 
