@@ -64,7 +64,7 @@ def begin() -> None:
     import logging.handlers  # noqa: F401
     import multiprocessing  # noqa: F401
     import platform  # noqa: F401
-    import shutil  # noqa: F401
+    import shutil
     import subprocess  # noqa: F401
     import tempfile  # noqa: F401
     import uuid  # noqa: F401
@@ -93,6 +93,7 @@ def begin() -> None:
     for name in MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
     os.supports_dir_fd = set()
+    shutil._use_fd_functions = False  # type: ignore[attr-defined]
     sys.modules["msvcrt"] = msvcrt = types.ModuleType("msvcrt")
     msvcrt.LK_NBLCK = 2  # type: ignore[attr-defined]
     msvcrt.locking = lambda descriptor, mode, size: flock(descriptor, alone)  # type: ignore[attr-defined]
