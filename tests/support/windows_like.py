@@ -94,6 +94,7 @@ def begin() -> None:
         sys.modules[name] = None  # type: ignore[assignment]
     os.supports_dir_fd = set()
     shutil._use_fd_functions = False  # type: ignore[attr-defined]
+    shutil._rmtree_impl = getattr(shutil, "_rmtree_unsafe", None)  # type: ignore[attr-defined] # since Python 3.14
     sys.modules["msvcrt"] = msvcrt = types.ModuleType("msvcrt")
     msvcrt.LK_NBLCK = 2  # type: ignore[attr-defined]
     msvcrt.locking = lambda descriptor, mode, size: flock(descriptor, alone)  # type: ignore[attr-defined]
